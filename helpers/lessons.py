@@ -1,0 +1,99 @@
+"""What makes a notebook a lesson: begin, predict, check, and sentences rendered from results."""
+
+import json
+import os
+import sys
+
+from helpers import CourseError, results
+
+
+def begin(notebook):
+    """Name the notebook, fix the figures' style, and say in one line which model and precision this machine uses."""
+    from helpers import llm, plots, weights
+
+    results.set_notebook(notebook)
+    plots.use_house_style()
+    precision = {"bf16": "16-bit numbers (bfloat16)", "fp16": "16-bit numbers (float16)", "fp32": "32-bit numbers"}[llm.choose_precision()]
+    say(f"This notebook runs **{weights.model_name()}** on this machine in {precision}: {llm.precision_reason()}.")
+
+
+def say(text):
+    """Show a Markdown sentence: every sentence that quotes a result is rendered from the result."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(text))
+
+
+def predict(name, question, guess=None, unit=""):
+    """Ask for a number before the experiment runs, and keep it for the recap.
+
+    guess: the learner's number, in place of `None` or `...`. Without one, the lesson goes on and the recap shows a dash.
+    Raises CourseError when the guess is no number.
+    """
+    if guess in (None, ...):
+        return say(f"**Predict.** {question} Write your number as `guess=` in the cell above and run it again. "
+                   "A guess made first is what makes the answer stick.")
+    if isinstance(guess, bool) or not isinstance(guess, (int, float)):
+        raise CourseError(f"Your guess is {guess!r}: write a number, such as guess=12.")
+    kept = predictions()
+    kept[name] = {"question": question, "guess": guess, "unit": unit}
+    path = results.data_folder() / "predictions.json"
+    fresh = path.with_name(f"predictions-{os.getpid()}.tmp")
+    fresh.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
+    fresh.replace(path)
+    say(f"Your guess is kept: **{guess:g}{_spaced(unit)}**. Now measure.")
+
+
+def predictions():
+    """The guesses kept so far: name → question, guess, unit. Raises CourseError when their file is damaged."""
+    path = results.data_folder() / "predictions.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as problem:
+        raise CourseError(f"{path} is damaged: delete it; your guesses start anew.") from problem
+
+
+def against_guess(name, measured, unit=""):
+    """A clause that sets a guess beside what was measured: "You guessed 12." Empty when there was no guess."""
+    kept = predictions().get(name)
+    return f" You guessed {kept['guess']:g}{_spaced(kept['unit'])}; it came out at {measured:g}{_spaced(unit or kept['unit'])}." if kept else ""
+
+
+def _spaced(unit):
+    return unit if unit in ("", "%") else f" {unit}"
+
+
+def check(holds, relied_on, otherwise):
+    """A checkpoint: say that what the lesson relies on holds here, or explain why it may not. Raises under COURSE_STRICT=1.
+
+    holds: what this machine measured, compared. relied_on: the sentence that is then true. otherwise: what to make of it if not.
+    """
+    if holds:
+        return say(f"✓ **Checkpoint.** {relied_on}")
+    if os.environ.get("COURSE_STRICT") == "1":
+        raise AssertionError(f"Checkpoint failed: expected «{relied_on}» {otherwise}")
+    say(f"✗ **Checkpoint.** Here this did not happen: «{relied_on}» {otherwise}")
+
+
+def machine_report():
+    """What this machine is, as a small table (pandas DataFrame with one column): processor, memory, precision, versions."""
+    import platform
+
+    import pandas as pd
+    import psutil
+    import torch
+    import transformers
+
+    from helpers import llm, weights, world
+
+    memory = psutil.virtual_memory()
+    rows = {
+        "Processor": f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {platform.machine()}",
+        "Memory": f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB free",
+        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none, and none is needed",
+        "Precision": f"{llm.choose_precision()}: {llm.precision_reason()}",
+        "Language model": weights.model_name(),
+        "Python, torch, transformers": f"{sys.version.split()[0]}, {torch.__version__}, {transformers.__version__}",
+        "Data version": world.data_version(),
+    }
+    return pd.DataFrame({"this machine": rows})

@@ -1,0 +1,69 @@
+"""Measures of answers and of rankings. Every one is a number from 0 (worst) to 1 (best) for a single question."""
+
+import math
+import re
+from collections import Counter
+
+REFUSALS = ("not stated", "not in the passages", "do not say", "does not say", "not mentioned", "cannot answer", "don't know")
+
+
+def normalise(text):
+    """Lower case, no punctuation, no articles, single spaces; a number keeps its decimal point, and "35mg" is "35 mg".
+
+    Source: the normalisation of SQuAD (Rajpurkar et al. 2016), but for the two rules on numbers, which keep 1.5 apart from 15.
+    """
+    text = re.sub(r"\[\d+\]", " ", text.lower())  # citations are not part of an answer
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    text = re.sub(r"(?<=\d)(?=[a-zµ%°])", " ", text)
+    text = re.sub(r"(?<!\d)\.|\.(?!\d)|[^\w\s.%°]", " ", text)
+    return " ".join(word for word in text.split() if word not in ("a", "an", "the"))
+
+
+def exact_match(reply, answers):
+    """1.0 when the reply, normalised, equals one of the answers."""
+    return float(any(normalise(reply) == normalise(answer) for answer in answers))
+
+
+def contains(reply, answers):
+    """1.0 when one of the answers stands in the reply as whole words, both normalised."""
+    said = f" {normalise(reply)} "
+    return float(any(f" {normalise(answer)} " in said for answer in answers))
+
+
+def token_f1(reply, answers):
+    """The harmonic mean of precision and recall over words, against the answer that fits best. Source: SQuAD, as above."""
+    return max((_f1(normalise(reply).split(), normalise(answer).split()) for answer in answers), default=0.0)
+
+
+def _f1(said, gold):
+    common = sum((Counter(said) & Counter(gold)).values())
+    return 2 * common / (len(said) + len(gold)) if common else 0.0
+
+
+def refused(reply):
+    """1.0 when the reply says that the passages do not hold the answer."""
+    return float(any(phrase in reply.lower() for phrase in REFUSALS))
+
+
+def recall_at_k(ranked, gold, k):
+    """Share of the gold ids among the first k ranked ids."""
+    return len(set(ranked[:k]) & set(gold)) / len(set(gold))
+
+
+def reciprocal_rank(ranked, gold):
+    """1 / rank of the first gold id, ranks counted from 1; 0 when none is ranked. Its mean over questions is the MRR."""
+    return next((1 / rank for rank, name in enumerate(ranked, 1) if name in set(gold)), 0.0)
+
+
+def ndcg_at_k(ranked, gold, k=10):
+    """Normalised discounted cumulative gain: a gold id at rank r earns 1 / log2(r + 1), divided by the best possible sum.
+
+    Source: Järvelin and Kekäläinen 2002.
+    """
+    gain = sum(1 / math.log2(rank + 1) for rank, name in enumerate(ranked[:k], 1) if name in set(gold))
+    return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(k, len(set(gold))) + 1))
+
+
+def chance_recall(k, chunks):
+    """Recall@k of a random ranking: k / number of chunks, at most 1."""
+    return min(1.0, k / chunks)

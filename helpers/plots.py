@@ -1,0 +1,70 @@
+"""Figures in one house style: one message each, intervals drawn, shapes as well as colours, alt text and a visible reading."""
+
+import io
+import textwrap
+
+COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blindness
+    "base": "#767676", "few_shot": "#0072B2", "retrieved": "#D55E00", "few_shot_retrieved": "#CC79A7", "oracle": "#009E73",
+    "random": "#56B4E9", "keyword": "#0072B2", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
+}
+MARKERS = {
+    "base": "o", "few_shot": "s", "retrieved": "D", "few_shot_retrieved": "P", "oracle": "^", "random": "X",
+    "keyword": "s", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^",
+}
+NAMES = {
+    "base": "base (no passages)", "few_shot": "few-shot (no passages)", "retrieved": "retrieved passages",
+    "few_shot_retrieved": "few-shot + retrieved", "oracle": "the right passage (oracle)", "random": "random passages",
+    "keyword": "keyword (BM25)", "dense": "dense (embeddings)", "fused": "fused",
+    "old": "old index", "mixed": "mixed index", "new": "new index",
+}
+
+
+def use_house_style():
+    """Set matplotlib's defaults for the course."""
+    import matplotlib
+
+    matplotlib.rcParams.update({
+        "figure.figsize": (7.2, 3.2), "figure.dpi": 120, "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold",
+        "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+        "grid.color": "#E5E5E5", "legend.frameon": False,
+    })
+
+
+def show(figure, alt, reading):
+    """Display a figure with alternative text, and one visible sentence under it. Closes the figure.
+
+    alt: what a reader who cannot see the figure needs. reading: what to see in it (Markdown).
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import Image, display
+
+    from helpers.lessons import say
+
+    if not alt.strip() or not reading.strip():
+        raise ValueError("A figure needs alternative text and a reading.")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", bbox_inches="tight")
+    plt.close(figure)
+    display(Image(picture.getvalue(), alt=alt), metadata={"image/png": {"alt": alt}})
+    say(f"*Figure.* {reading}")
+
+
+def intervals(lines, title, xlabel, reading):
+    """Draw recorded shares with their intervals, a row per arm, in the order given, and show the figure.
+
+    lines: what results.record returned (fractions), all of one metric. Labels and alt text come from the lines themselves.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(lines)))
+    for row, line in enumerate(reversed(lines)):
+        arm = line["arm"]
+        axes.plot([line["low"], line["high"]], [row, row], color=COLOURS[arm], linewidth=2.5, solid_capstyle="butt")
+        axes.plot(line["value"], row, MARKERS[arm], color=COLOURS[arm], markersize=8)
+        axes.annotate(f"{line['value']:.0%}", (line["high"], row), xytext=(8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(lines)), [NAMES[line["arm"]] for line in reversed(lines)])
+    axes.set(xlim=(-0.02, 1.08), ylim=(-0.6, len(lines) - 0.4), xlabel=xlabel)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.set_title("\n".join(textwrap.wrap(title, 78)))
+    said = "; ".join(f"{NAMES[line['arm']]} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for line in lines)
+    show(figure, f"{title} {xlabel}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)

@@ -1,0 +1,110 @@
+"""Every measurement goes through here: one line of results.jsonl each, read back as a table."""
+
+import functools
+import json
+import os
+from pathlib import Path
+
+from helpers import COURSE, CourseError
+
+KEY = ("experiment", "arm", "group", "metric", "seed", "source")
+UNITS = ("fraction", "s", "ms", "GB", "MB", "USD", "count", "per_s", "word")
+REFERENCE = COURSE / "data" / "reference" / "results.jsonl"
+_notebook = None
+
+
+def data_folder():
+    """The learner's own folder for results and predictions: $COURSE_DATA, else the user's data folder. Made if missing."""
+    if os.environ.get("COURSE_DATA"):
+        folder = Path(os.environ["COURSE_DATA"]).expanduser()
+    else:
+        import platformdirs
+
+        folder = Path(platformdirs.user_data_dir("rag-or-fine-tuning"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise CourseError(f"Your results can't be kept in {folder} ({problem.strerror}): set COURSE_DATA to a folder you can write.") from problem
+    return folder
+
+
+def results_file():
+    """Where this run's lines go: $COURSE_RESULTS (set by `course.py run --out`), else results.jsonl of the data folder."""
+    return Path(os.environ["COURSE_RESULTS"]) if os.environ.get("COURSE_RESULTS") else data_folder() / "results.jsonl"
+
+
+def set_notebook(name):
+    """Name the notebook whose measurements follow."""
+    global _notebook
+    _notebook = name
+
+
+def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=(), seed=0):
+    """Write one measurement and return its line, a dictionary as DESIGN's contract has it.
+
+    estimate: a stats.Estimate, or a plain number (then give n; low and high are null). claims: ids such as "R1".
+    Raises CourseError before a notebook is named, for an unknown unit, or for a fraction outside 0–1.
+    """
+    if _notebook is None:
+        raise CourseError("No notebook is named yet: call lessons.begin(...) before recording a result.")
+    value, low, high = (getattr(estimate, name, None) for name in ("value", "low", "high"))
+    value = float(estimate) if value is None else value
+    n = getattr(estimate, "n", None) if n is None else n
+    if unit not in UNITS:
+        raise CourseError(f"unit is {unit!r}: use one of {', '.join(UNITS)}.")
+    if n is None or n < 1:
+        raise CourseError(f"{experiment}/{arm}/{metric}: n is {n}: say how many observations stand behind the value.")
+    if unit == "fraction" and (low is None or not 0 <= low <= value <= high <= 1):
+        raise CourseError(f"{experiment}/{arm}/{metric}: a fraction needs 0 ≤ low ≤ value ≤ high ≤ 1, not {low}, {value}, {high}.")
+    line = {
+        "notebook": _notebook, "experiment": experiment, "arm": arm, "group": group, "metric": metric, "value": value, "low": low,
+        "high": high, "n": n, "unit": unit, "seed": seed, "claims": list(claims), "source": "run",
+        "size": os.environ.get("COURSE_SIZE", "live"), **_provenance(),
+    }
+    _append(line)
+    return line
+
+
+def record_scores(experiment, arm, metric, scores, facts, **more):
+    """Mean of per-question scores with its interval by fact, recorded. Returns the line."""
+    from helpers.stats import mean_interval
+
+    return record(experiment, arm, metric, mean_interval(scores, facts), **more)
+
+
+@functools.cache
+def _provenance():
+    from helpers import llm, weights, world
+
+    return {"model": weights.model_name(), "precision": llm.choose_precision(), "data_version": world.data_version()}
+
+
+def _append(line):
+    path = results_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError as problem:
+        raise CourseError(f"The result could not be written to {path} ({problem.strerror}): make room, or set COURSE_DATA to another folder.") from problem
+
+
+def load(source="run", path=None):
+    """The lines of a results file as a DataFrame, the last line of each key only.
+
+    source: "run" (this machine) or "reference" (shipped with the course). Empty, with the contract's columns, when there is none.
+    Raises CourseError naming the line that is not a record.
+    """
+    import pandas as pd
+
+    path = Path(path) if path else (results_file() if source == "run" else REFERENCE)
+    columns = ["notebook", "experiment", "arm", "group", "metric", "value", "low", "high", "n", "unit", "seed", "claims",
+               "source", "size", "model", "precision", "data_version"]
+    kept = {}
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+        try:
+            line = json.loads(text)
+            kept[tuple(line[name] for name in KEY)] = {name: line[name] for name in columns}
+        except (ValueError, KeyError, TypeError) as problem:
+            raise CourseError(f"{path}, line {number} is not a result ({problem}): delete that line, or the file, and run the notebook again.") from problem
+    return pd.DataFrame([line for line in kept.values() if line["source"] == source], columns=columns)

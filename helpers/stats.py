@@ -1,0 +1,97 @@
+"""Intervals and paired tests, resampled by fact: two phrasings of one fact are not two independent observations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval. `n` counts facts."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self):
+        return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%})"
+
+
+def fact_means(scores, facts):
+    """The mean score of each fact, as an array [facts], sorted by fact."""
+    scores, facts = np.asarray(scores, float), np.asarray(facts)
+    if len(scores) != len(facts) or not len(scores):
+        raise ValueError(f"{len(scores)} scores and {len(facts)} facts: give one fact per score, and at least one.")
+    return np.array([scores[facts == fact].mean() for fact in np.unique(facts)])
+
+
+def mean_interval(scores, facts, draws=2000, seed=0):
+    """Mean over facts and its 95% percentile bootstrap interval, facts drawn with replacement. Returns an Estimate.
+
+    Where every fact scores 0, or every fact scores 1, resampling shows no spread: the interval is then the exact binomial one.
+    Source: Efron and Tibshirani 1993; Clopper and Pearson 1934.
+    """
+    means = fact_means(scores, facts)
+    if np.all(means == 0) or np.all(means == 1):
+        from scipy.stats import binomtest
+
+        exact = binomtest(int(means.sum()), len(means)).proportion_ci(0.95, method="exact")
+        return Estimate(float(means.mean()), exact.low, exact.high, len(means))
+    low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
+    return Estimate(float(means.mean()), float(low), float(high), len(means))
+
+
+def difference_interval(first, second, facts, draws=2000, seed=0):
+    """Mean of `first` − `second`, paired by question, with its 95% bootstrap interval by fact. Returns an Estimate."""
+    means = fact_means(np.asarray(first, float) - np.asarray(second, float), facts)
+    low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
+    return Estimate(float(means.mean()), float(low), float(high), len(means))
+
+
+def _resampled_means(means, draws, seed):
+    rng = np.random.default_rng(seed)
+    return means[rng.integers(len(means), size=(draws, len(means)))].mean(1)
+
+
+def mcnemar(first, second):
+    """Exact two-sided p-value that two arms, scored 0 or 1 on the same questions, are equally often right.
+
+    One question per fact, else the observations are not independent. Source: McNemar 1947, the exact binomial form.
+    """
+    from scipy.stats import binomtest
+
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    return binomtest(only_first, only_first + only_second).pvalue if only_first + only_second else 1.0
+
+
+def permutation_test(first, second, facts, draws=9999, seed=0):
+    """Two-sided p-value of the mean paired difference when each fact's difference may flip its sign.
+
+    Source: Fisher 1935; the +1 that keeps p above zero: Phipson and Smyth 2010.
+    """
+    means = fact_means(np.asarray(first, float) - np.asarray(second, float), facts)
+    signs = np.random.default_rng(seed).choice([-1, 1], size=(draws, len(means)))
+    extreme = np.abs((signs * means).mean(1)) >= abs(means.mean()) - 1e-12
+    return float((extreme.sum() + 1) / (draws + 1))
+
+
+def holm(p_values):
+    """p-values adjusted for being a family, in the order given. Source: Holm 1979."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted.tolist()
+
+
+def smallest_effect(n, discordant=0.3, power=0.8):
+    """The smallest paired difference of shares that n facts would show at the 5% level with this power.
+
+    discordant: share of facts on which the two arms disagree. Source: Connor 1987, without the second-order term.
+    """
+    from scipy.stats import norm
+
+    return float((norm.ppf(0.975) + norm.ppf(power)) * np.sqrt(discordant / n))

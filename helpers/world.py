@@ -1,0 +1,126 @@
+"""The invented world that every experiment stands on: its dates, facts and questions, and the hash that versions them."""
+
+import csv
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+
+from helpers import COURSE, CourseError
+
+GROUPS = (
+    "stable_tuned", "stable_unseen", "changed", "reversed", "two_document", "aggregate", "rule", "unanswerable", "staff_only",
+)
+DATA = COURSE / "data"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One value of one attribute of one subject, for a time. A changed fact has a row for each of its values."""
+
+    fact_id: str
+    subject: str
+    attribute: str
+    value: str
+    aliases: tuple
+    document_id: str
+    section: str
+    valid_from: str
+    valid_to: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One phrasing of one question. `answers` are right today, `stale` were right once; `documents` hold the evidence."""
+
+    id: str
+    group: str
+    subject_split: str
+    split: str
+    phrasing: int
+    facts: tuple
+    question: str
+    answers: tuple
+    stale: tuple
+    documents: tuple
+    kind: str | None
+
+    @property
+    def fact(self):
+        """What intervals resample by: the fact asked about, or the question itself where no single fact stands behind it."""
+        return "+".join(self.facts) if self.facts else f"{self.group}:{self.question}"
+
+
+def dates(folder=DATA):
+    """The world's two dates, as a dictionary with "first" and "second" (ISO text)."""
+    world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+    return {"first": world["first"], "second": world["second"]}
+
+
+def load_facts(folder=DATA):
+    """All rows of facts.csv. Raises CourseError naming line and column of a malformed row."""
+    columns = list(Fact.__dataclass_fields__)
+    with open(folder / "facts.csv", newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != columns:
+            raise CourseError(f"facts.csv, line 1: the columns are {reader.fieldnames}: they must be {columns}.")
+        facts = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise CourseError(f"facts.csv, line {reader.line_num}: it must have {len(columns)} columns; put values with commas in quotes.")
+            facts.append(Fact(**{**row, "aliases": tuple(filter(None, row["aliases"].split("|")))}))
+    return facts
+
+
+def load_questions(groups=None, split=None, folder=DATA):
+    """The questions, in file order.
+
+    groups: some of GROUPS (default: all). split: "train", "development" or "test": by phrasing; "test" also leaves out the
+    development medicines, and "development" the test medicines, so that nothing is tuned on what is tested.
+    Raises CourseError for a malformed line, an unknown group or split.
+    """
+    for group in groups or ():
+        if group not in GROUPS:
+            raise CourseError(f"There is no group {group!r}: the groups are {', '.join(GROUPS)}.")
+    if split not in (None, "train", "development", "test"):
+        raise CourseError(f"There is no split {split!r}: use train, development or test.")
+    hidden = {"test": "unseen_development", "development": "unseen_test"}.get(split)
+    return [
+        question for question in _all_questions(folder)
+        if (not groups or question.group in groups) and (not split or question.split == split)
+        and question.subject_split != hidden
+    ]
+
+
+def one_per_fact(questions):
+    """The first phrasing of each fact: what the live size of an experiment asks."""
+    first = {}
+    for question in questions:
+        first.setdefault(question.fact, question)
+    return list(first.values())
+
+
+@functools.cache
+def _all_questions(folder):
+    questions = []
+    for number, line in enumerate((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            row.update({name: tuple(row[name]) for name in ("facts", "answers", "stale", "documents")})
+            questions.append(Question(**row))
+        except (ValueError, TypeError, KeyError) as problem:
+            raise CourseError(
+                f"questions.jsonl, line {number}: not a question ({problem}): write one JSON object with the fields "
+                f"{', '.join(Question.__dataclass_fields__)}."
+            ) from problem
+    return questions
+
+
+@functools.cache
+def data_version(folder=DATA):
+    """Twelve hexadecimal digits over everything in data/ that an experiment reads: another hash, another world."""
+    total = hashlib.sha256()
+    paths = [folder / "world.json", folder / "facts.csv", folder / "questions.jsonl", *sorted((folder / "documents").rglob("*.md"))]
+    for path in paths:
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return total.hexdigest()[:12]
