@@ -5,6 +5,7 @@ It uses only the standard library, so it works before anything is installed. Eve
 still missing, in steps that are remembered: an environment in .venv, PyTorch, the locked packages, the model weights.
 """
 import argparse
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -32,10 +33,14 @@ AGAIN = "Then run the same command again: finished steps are kept."
 # Run by the environment's Python: what it is and what it has. Reversed, so that what would be imported wins.
 PROBE = """
 import importlib.metadata, importlib.util, json, re, sys, sysconfig
-found = [(d.metadata["Name"], d.version) for d in reversed(list(importlib.metadata.distributions()))]
-print(json.dumps({"python": sys.version_info[:2], "site": sysconfig.get_path("purelib"),
-                  "pip": importlib.util.find_spec("pip") is not None,
-                  "versions": {re.sub("[-_.]+", "-", name).lower(): version for name, version in found if name}}))
+versions = {}
+for found in reversed(list(importlib.metadata.distributions())):
+    try:
+        versions[re.sub("[-_.]+", "-", found.metadata["Name"]).lower()] = found.version
+    except Exception:
+        pass  # what is left of a package that was removed or installed by half
+print(json.dumps({"python": sys.version_info[:2], "site": sysconfig.get_path("purelib"), "versions": versions,
+                  "pip": importlib.util.find_spec("pip") is not None}))
 """
 
 
@@ -49,9 +54,9 @@ def check_python():
     """Raise Stop unless this Python is one that every package of the course has wheels for."""
     if not OLDEST <= tuple(sys.version_info[:2]) <= NEWEST:
         name = "py -3.12" if os.name == "nt" else "python3.12"
-        raise Stop("The course needs Python 3.11, 3.12 or 3.13 and this is Python {}: install one of those "
-                   "(python.org/downloads) and run it by its name, for example `{} course.py lab`."
-                   .format(".".join(map(str, sys.version_info[:3])), name))
+        this = ".".join(map(str, sys.version_info[:3]))
+        raise Stop(f"The course needs Python 3.11, 3.12 or 3.13 and this is Python {this}: install one of those "
+                   f"(python.org/downloads) and run it by its name, for example `{name} course.py lab`.")
     if platform.system() == "Darwin" and platform.machine() == "x86_64":
         raise Stop("PyTorch no longer comes for Macs with an Intel processor: use the Colab or Binder links in README.md "
                    "(on a Mac with Apple silicon, install the arm64 Python instead of this Intel one).")
@@ -64,8 +69,7 @@ def read(name):
     try:
         return (ROOT / name).read_text(encoding="utf-8")
     except OSError as error:
-        raise Stop("Cannot read {} ({}): get a complete copy of the course, for example with `git clone`."
-                   .format(ROOT / name, error.strerror))
+        raise Stop(f"Cannot read {ROOT / name} ({error.strerror}): get a complete copy of the course, for example with `git clone`.")
 
 
 def project():
@@ -74,7 +78,7 @@ def project():
     try:
         return tomllib.loads(read("pyproject.toml"))
     except tomllib.TOMLDecodeError as error:
-        raise Stop("pyproject.toml is damaged ({}): restore it, for example with `git checkout pyproject.toml`.".format(error))
+        raise Stop(f"pyproject.toml is damaged ({error}): restore it, for example with `git checkout pyproject.toml`.")
 
 
 def plain(name):
@@ -108,8 +112,7 @@ def look(python):
 def check_disk(folder, gigabytes):
     free = shutil.disk_usage(str(folder)).free / 1e9
     if free < gigabytes:
-        raise Stop("Only {:.1f} GB are free on the disk of {} and the set-up needs about {} GB: make room. {}"
-                   .format(free, folder, gigabytes, AGAIN))
+        raise Stop(f"Only {free:.1f} GB are free on the disk of {folder} and the set-up needs about {gigabytes} GB: make room. {AGAIN}")
 
 
 # ---- Set-up, step by step ------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ def make_venv():
         return found
     ours = MARKER.exists() or (VENV / "pyvenv.cfg").exists()
     if VENV.exists() and not ours and (not VENV.is_dir() or any(VENV.iterdir())):
-        raise Stop("{} is there but is no Python environment: move it away. {}".format(VENV, AGAIN))
+        raise Stop(f"{VENV} is there but is no Python environment: move it away. {AGAIN}")
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise Stop("This Python cannot make an environment because its `venv` module is missing: on Debian or Ubuntu run "
                    "`sudo apt install python3-venv`, elsewhere install Python from python.org/downloads.")
@@ -147,12 +150,12 @@ def make_venv():
         VENV.mkdir(exist_ok=True)
         finish()  # from here on the folder is known as ours, whatever happens next
     except OSError as error:
-        raise Stop("Cannot write to {} ({}): copy the course to a folder of your own.".format(ROOT, error.strerror))
+        raise Stop(f"Cannot write to {ROOT} ({error.strerror}): copy the course to a folder of your own.")
     made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     found = look(VENV_PYTHON)
     if made.returncode or not found:
         said = made.stdout.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise Stop("`{} -m venv` could not make the environment ({}).".format(sys.executable, said[-1]))
+        raise Stop(f"`{sys.executable} -m venv` could not make the environment ({said[-1]}).")
     return found
 
 
@@ -163,7 +166,7 @@ def check_may_install(found):
         raise Stop("This Python belongs to the operating system, which forbids installing packages into it: leave out "
                    "--here (and COURSE_HERE), and the course makes an environment of its own.")
     if not found["pip"]:
-        raise Stop("{} has no pip: run `{} -m ensurepip` first, or leave out --here.".format(sys.executable, sys.executable))
+        raise Stop(f"{sys.executable} has no pip: run `{sys.executable} -m ensurepip` first, or leave out --here.")
 
 
 def set_up(here, dev=False):
@@ -172,6 +175,8 @@ def set_up(here, dev=False):
     config = project()
     python = sys.executable if here else str(VENV_PYTHON)
     found = look(python) if here else make_venv()
+    if found is None:
+        raise Stop(f"{python} does not run properly: leave out --here, or install Python from python.org/downloads.")
     torch, locked = config["tool"]["course"]["torch"], locked_versions()
     digest = hashlib.sha256(read("requirements.lock").encode()).hexdigest()
     done = {"torch": torch, "lock": digest} if here else finished()  # with --here, what is installed decides
@@ -212,34 +217,36 @@ def drop_half_installed(site):
 
 def install(python, log, title, arguments):
     """Run `pip install`, showing its last line and the seconds so far; the full text goes to `log`. Raise Stop if it fails."""
-    print("Installing {} ...".format(title), flush=True)
+    print(f"Installing {title} ...", flush=True)
     started, said = time.time(), [""]
     pip = subprocess.Popen([python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check",
                             "--progress-bar", "off"] + arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            cwd=str(ROOT), env=dict(os.environ, PYTHONUNBUFFERED="1", PYTHONUTF8="1", PIP_USER="0"))
 
     def follow():
-        with open(str(log), "a", encoding="utf-8") as file:
-            for line in pip.stdout:
-                said.append(line.decode(errors="replace").strip())
-                file.write(said[-1] + "\n")
+        for line in pip.stdout:
+            said.append(line.decode(errors="replace").strip())
 
     reader = threading.Thread(target=follow, daemon=True)
     reader.start()
     try:
         while reader.is_alive():
             reader.join(timeout=0.5)
-            show("  {:4.0f} s  {}".format(time.time() - started, said[-1]))
+            show(f"  {time.time() - started:4.0f} s  {said[-1]}")
         failed = pip.wait()
     finally:
         if pip.poll() is None:  # interrupted: end pip too
             pip.terminate()
             pip.wait()
     show("")
+    with contextlib.suppress(OSError):  # on a full disk, say so below rather than fail here
+        with open(str(log), "a", encoding="utf-8") as file:
+            file.write("\n".join(said) + "\n")
     if failed:
         print("\n".join("  | " + line for line in said[-6:]), file=sys.stderr)
-        raise Stop("Installing {} failed: {} {} (pip's full text: {})".format(title, cause("\n".join(said)), AGAIN, log))
-    print("  done in {:.0f} s".format(time.time() - started), flush=True)
+        why = cause("\n".join(said))
+        raise Stop(f"Installing {title} failed: {why} {AGAIN} (pip's full text: {log})")
+    print(f"  done in {time.time() - started:.0f} s", flush=True)
 
 
 def show(line, shown=[time.time()]):
@@ -263,7 +270,8 @@ def cause(text):
                  "name resolution|getaddrinfo|Connection (refused|aborted|reset|broken)|Network is unreachable", text):
         return "the package index cannot be reached; check the network (and the proxy, if there is one)."
     if "No matching distribution" in text:
-        return "there is no such package for this Python and this processor; use the Colab or Binder links in README.md."
+        return ("the package index has nothing that fits this Python and this processor, or did not answer; check the network, "
+                "or use the Colab or Binder links in README.md.")
     if re.search("Permission denied|Access is denied|Errno 13", text):
         return "a file cannot be written; close programs that use the environment, and check who owns the folder."
     return "the reason stands in the lines above; remove the cause."
@@ -303,11 +311,14 @@ def ready(options, dev=False):
 def lab(options):
     python = ready(options)
     quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-             "--LabApp.extension_manager=readonly", "--ServerApp.answer_yes=True"]  # no pop-ups, no question at Ctrl-C
+             "--LabApp.extension_manager=readonly", "--ServerApp.answer_yes=True",  # no pop-ups, no question at Ctrl-C
+             "--MappingKernelManager.transport_encryption=auto",  # or each kernel starts with a warning about plain text
+             "--ServerApp.log_level=WARN", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    if getattr(os, "geteuid", lambda: 1)() == 0:
+        quiet.append("--allow-root")  # root in a container is nobody's administrator
     hand_over([python, "-m", "jupyterlab", "--ip=127.0.0.1", "--ServerApp.root_dir=" + str(ROOT)] + quiet
-              + (["--port={}".format(options.port)] if options.port is not None else [])
-              + (["--no-browser"] if options.no_browser else []) + options.rest
-              + [str(ROOT / "notebooks" / "00_start_here.ipynb")])
+              + ([f"--port={options.port}"] if options.port is not None else [])
+              + (["--no-browser"] if options.no_browser else []) + options.rest)
 
 
 def test(options):
@@ -322,7 +333,8 @@ def test(options):
             cwd=str(ROOT), env=environment(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", COURSE_STRICT="1",
                                            COURSE_DATA=data, **offline))
     if status == 5:
-        raise Stop("There is no test to run in {} with these options.".format(" ".join(options.paths) or "this copy of the course"))
+        where = " ".join(options.paths) or "this copy of the course"
+        raise Stop(f"There is no test to run in {where} with these options.")
     sys.exit(status)
 
 
@@ -335,7 +347,7 @@ def run(options):
 
 def warm(options):
     ready(options)
-    print("Everything is in place. Next: {} lab".format(COMMAND))
+    print(f"Everything is in place. Next: {COMMAND} lab")
 
 
 def doctor(options):
@@ -356,11 +368,11 @@ def parse(arguments):
                         help="use the Python that runs this file instead of making .venv (for conda, containers, hubs); "
                              "the same as COURSE_HERE=1")
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     epilog="{} COMMAND --help says more about one command.".format(COMMAND))
+                                     epilog=f"{COMMAND} COMMAND --help says more about one command.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(function, summary, more, *examples):
-        text = summary + "\n" + more + "\n\nexamples:\n" + "\n".join("  {} {}".format(COMMAND, line) for line in examples)
+        text = summary + "\n" + more + "\n\nexamples:\n" + "\n".join(f"  {COMMAND} {line}" for line in examples)
         made = commands.add_parser(function.__name__, parents=[shared], help=summary, description=text,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
         made.set_defaults(function=function)
@@ -368,7 +380,7 @@ def parse(arguments):
 
     made = add(lab, "Set up what is missing and open the course in JupyterLab.",
                "The server listens on this machine only, behind a token. Ctrl-C ends it.",
-               "lab", "lab --no-browser --port 8890", "lab -- --ServerApp.log_level=DEBUG")
+               "lab", "lab --no-browser --port 8890", "lab -- --debug")
     made.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
     made.add_argument("--port", type=int, help="port to listen on (default: 8888, or the next free one)")
     made = add(test, "Set up what is missing and run the whole test suite, network switched off.",
@@ -399,7 +411,9 @@ def main():
         options = parse(sys.argv[1:])
         options.function(options)
     except Stop as stop:
-        sys.exit("course: {}".format(stop))
+        sys.exit(f"course: {stop}")
+    except OSError as error:
+        sys.exit(f"course: The system refused something ({error}): check that the disk has room and the folder is yours. {AGAIN}")
     except KeyboardInterrupt:
         print("\ncourse: Interrupted. Run the same command again: finished steps are kept.", file=sys.stderr)
         sys.exit(130)

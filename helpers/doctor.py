@@ -104,31 +104,40 @@ def contents():
     """Rows about weights, precision and data, for which the packages must be there."""
     try:
         from helpers import llm, validate, weights
-
-        faults = validate.problems()
-        precision = llm.choose_precision(), llm.precision_reason()
     except ImportError as error:
         return [("weights, data", False, f"cannot be checked before the packages are installed ({error.name} is missing)")]
-    except CourseError as problem:
-        return [("settings", False, str(problem))]
-    return [
-        *((f"weights {name}", ok, text) for name, ok, text in weights.status()),
-        ("precision", None, f"{precision[0]}: {precision[1]}"),
-        ("data", not faults, faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else "") if faults else "complete and consistent"),
-    ]
+
+    def data():
+        faults = validate.problems()
+        more = f" (and {len(faults) - 1} more)" if faults[1:] else ""
+        return [("data", not faults, faults[0] + more if faults else "complete and consistent")]
+
+    rows = []
+    for what, ask in {
+        "weights": lambda: [(f"weights {name}", ok, text) for name, ok, text in weights.status()],
+        "precision": lambda: [("precision", None, f"{llm.choose_precision()}: {llm.precision_reason()}")],
+        "data": data,
+    }.items():
+        try:
+            rows += ask()
+        except ImportError as error:
+            rows.append((what, False, f"cannot be checked before the packages are installed ({error.name} is missing)"))
+        except (CourseError, OSError) as problem:
+            rows.append((what, False, str(problem)))
+    return rows
 
 
 def expected_minutes(fp32, root=COURSE):
     """Rows with the minutes of computing of each notebook, in fp32 or in bf16."""
-    found = ((path, json.loads(path.read_text(encoding="utf-8"))) for path in doors.notebooks(root))
-    return [(path.stem, None, f"about {doors.minutes(notebook)[fp32]:.2g} minutes of computing") for path, notebook in found]
+    notebooks = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in doors.notebooks(root)}
+    return [(stem, None, f"about {doors.minutes(notebook)[fp32]:.2g} minutes of computing") for stem, notebook in notebooks.items()]
 
 
 def main():
     """Print the report; exit 1 where a row is not as it should be."""
     rows = machine() + packages() + contents()
-    precisions = [text for what, _, text in rows if what == "precision"]
-    rows += expected_minutes(not precisions or precisions[0].startswith("fp32"))
+    fast = any(what == "precision" and text.startswith(("bf16", "fp16")) for what, _, text in rows)
+    rows += expected_minutes(fp32=not fast)
     width = max(len(what) for what, _, _ in rows)
     for what, ok, text in rows:
         print(f"{'  ' if ok is None else 'ok' if ok else '!!'}  {what:<{width}}  {text}")

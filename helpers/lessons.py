@@ -76,10 +76,9 @@ def check(holds, relied_on, otherwise):
 
 
 def machine_report():
-    """What this machine is, as a small table (pandas DataFrame with one column): processor, memory, precision, versions."""
+    """What this machine is, name → text: processor, memory, precision, versions."""
     import platform
 
-    import pandas as pd
     import psutil
     import torch
     import transformers
@@ -87,7 +86,7 @@ def machine_report():
     from helpers import llm, weights, world
 
     memory = psutil.virtual_memory()
-    rows = {
+    return {
         "Processor": f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {platform.machine()}",
         "Memory": f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB free",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none, and none is needed",
@@ -96,4 +95,3 @@ def machine_report():
         "Python, torch, transformers": f"{sys.version.split()[0]}, {torch.__version__}, {transformers.__version__}",
         "Data version": world.data_version(),
     }
-    return pd.DataFrame({"this machine": rows})

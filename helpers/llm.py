@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import hashlib
 import os
 import platform
 import time
@@ -85,6 +86,16 @@ def load_model():
         tokenizer.pad_token = tokenizer.eos_token
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LanguageModel(model, tokenizer, weights.model_name(), precision)
+
+
+def fingerprint(llm):
+    """SHA-256 over all weights, as hexadecimal text: it changes when any bit of any weight does."""
+    import torch
+
+    total = hashlib.sha256()
+    for weight in llm.model.parameters():
+        total.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+    return total.hexdigest()
 
 
 def chat_prompt(llm, system, user, examples=()):

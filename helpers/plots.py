@@ -49,6 +49,41 @@ def show(figure, alt, reading):
     say(f"*Figure.* {reading}")
 
 
+def bootstrap_picture(scores, draws=2000, seed=0):
+    """Show what a bootstrap is: the shares of `draws` resamples of these scores (0 or 1), and the middle 95% of them."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from helpers.stats import mean_interval
+
+    scores = np.asarray(scores, float)
+    shares = np.random.default_rng(seed).choice(scores, size=(draws, len(scores))).mean(1)
+    estimate = mean_interval(scores, range(len(scores)))
+    figure, axes = plt.subplots(figsize=(7.2, 2.4))
+    axes.hist(shares, bins=np.arange(-0.5, len(scores) + 1) / len(scores), color="#56B4E9", edgecolor="white")
+    axes.axvspan(estimate.low, estimate.high, color="#D55E00", alpha=0.15)
+    axes.axvline(estimate.value, color="#D55E00")
+    axes.set(xlabel="share right in a resample", ylabel="resamples", xlim=(0, 0.75), title="An interval is the middle 95% of the resamples")
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    show(figure, f"Histogram of {draws} bootstrap shares around {estimate.value:.0%}; the middle 95% from {estimate.low:.0%} to {estimate.high:.0%} is shaded.",
+         f"An example: {scores.sum():.0f} of {len(scores)} right is {estimate}. With so few questions the interval is wide, and it says so.")
+
+
+def discount_picture():
+    """Show what MRR and nDCG pay for a gold chunk at each rank."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    ranks = np.arange(1, 11)
+    figure, axes = plt.subplots(figsize=(7.2, 2.4))
+    axes.plot(ranks, 1 / ranks, "s-", color=COLOURS["keyword"], label="reciprocal rank: 1/rank")
+    axes.plot(ranks, 1 / np.log2(ranks + 1), "D-", color=COLOURS["dense"], label="nDCG: 1/log₂(rank + 1)")
+    axes.set(xlabel="rank of the gold chunk", ylabel="score", xticks=ranks, ylim=(0, 1.05), title="Second place costs more under MRR than under nDCG")
+    axes.legend()
+    show(figure, "Score against rank of the gold chunk: both start at 1; at rank 2 the reciprocal rank is 0.50 and nDCG 0.63, at rank 10 0.10 and 0.29.",
+         "Both pay in full for first place. From there nDCG falls more slowly, so it tells a fifth place from a tenth more gently.")
+
+
 def intervals(lines, title, xlabel, reading):
     """Draw recorded shares with their intervals, a row per arm, in the order given, and show the figure.
 

@@ -9,11 +9,8 @@ from helpers.llm import chat_prompt, generate, generate_timed
 
 MAX_QUESTION_WORDS = 200
 MAX_NEW_TOKENS = 32
-CLOSED_BOOK = "You answer questions for a medicines desk. Answer in one short sentence."
-GROUNDED = (
-    "You answer questions for a medicines desk. Use only the numbered passages. "
-    "Answer in one short sentence and end it with the number of the passage you used, such as [1]."
-)
+CLOSED_BOOK = "Answer the question with a few words."
+GROUNDED = "Answer the question from the passages with a few words and cite the passage."
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,29 @@ def grounded_prompt(llm, question, passages, examples=()):
 
 def grounded_question(question, passages):
     """The user's turn: passages numbered from 1, then the question."""
-    numbered = "\n".join(f"[{n}] {passage.text}" for n, passage in enumerate(passages, 1))
-    return f"{numbered}\n\nQuestion: {question}"
+    return f"{_numbered(passage.text for passage in passages)}\n\nQuestion: {question}"
+
+
+def _numbered(texts):
+    return "\n".join(f"[{n}] {text}" for n, text in enumerate(texts, 1))
+
+
+# Worked examples about three more invented medicines, which no document and no question of the course names.
+_CALVIMOND_COLD = "Calvimond, Where it lives: Calvimond is kept at 3 °C behind the counter, away from the window."
+_CALVIMOND_AGE = "Calvimond, Who may have it: Nobody under 16 is given Calvimond without a second signature."
+_PELLIDRINE_PRICE = "Pellidrine price list: One jar of Pellidrine costs 8.15 marks at the hatch."
+_PELLIDRINE_LABEL = "Pellidrine, The label: Pellidrine is a milky liquid and must be shaken for 20 seconds."
+_HESTOREL_GAP = "Hestorel, In the day: Leave 13 hours between two doses of Hestorel, and drink plenty."
+_HESTOREL_LOOK = "Hestorel, What it looks like: Hestorel comes as rust-red capsules in tins of 36."
+_EXAMPLES = (  # question, passages, the number of the right one, answer
+    ("How cold should Calvimond be?", (_CALVIMOND_COLD, _PELLIDRINE_PRICE, _CALVIMOND_AGE), 1, "3 °C"),
+    ("What will I be asked to pay for my Pellidrine?", (_PELLIDRINE_LABEL, _HESTOREL_GAP, _PELLIDRINE_PRICE), 3, "8.15 marks"),
+    ("When is my next Hestorel due after this one?", (_CALVIMOND_AGE, _HESTOREL_GAP, _HESTOREL_LOOK), 2, "after 13 hours"),
+)
+CLOSED_BOOK_EXAMPLES = tuple((question, answer) for question, _, _, answer in _EXAMPLES)
+GROUNDED_EXAMPLES = tuple(
+    (_numbered(passages) + f"\n\nQuestion: {question}", f"{answer} [{right}]") for question, passages, right, answer in _EXAMPLES
+)
 
 
 def cited(reply, passages):

@@ -72,6 +72,58 @@ def record_scores(experiment, arm, metric, scores, facts, **more):
     return record(experiment, arm, metric, mean_interval(scores, facts), **more)
 
 
+def record_answers(experiment, arm, replies, questions, claims=()):
+    """Score replies (contains, exact, f1), record each measure for each group and for all. Returns metric → line of group "all".
+
+    The mean length of the replies, in words, comes with it as metric "words", unit "count".
+    """
+    from helpers import metrics
+
+    measures = {"contains": metrics.contains, "exact": metrics.exact_match, "f1": metrics.token_f1}
+    for group in sorted({question.group for question in questions}):
+        some = [(reply, question) for reply, question in zip(replies, questions) if question.group == group]
+        for name, measure in measures.items():
+            scores, facts = [measure(r, q.answers) for r, q in some], [q.fact for _, q in some]
+            record_scores(experiment, arm, name, scores, facts, group=group, claims=claims)
+    facts = [question.fact for question in questions]
+    lines = {
+        name: record_scores(experiment, arm, name, [measure(r, q.answers) for r, q in zip(replies, questions)], facts, claims=claims)
+        for name, measure in measures.items()
+    }
+    words = sum(len(reply.split()) for reply in replies) / len(replies)
+    return {**lines, "words": record(experiment, arm, "words", words, n=len(replies), unit="count", claims=claims)}
+
+
+def record_ranking(experiment, arm, ranked, gold, facts, claims=()):
+    """Score rankings (recall@1, recall@3, mrr, ndcg@10) and record them. Returns metric → line.
+
+    ranked, gold: for each question, ranked chunk ids (ten or more, best first) and the gold ids.
+    """
+    from helpers import metrics
+
+    measures = {
+        "recall@1": lambda names, right: metrics.recall_at_k(names, right, 1),
+        "recall@3": lambda names, right: metrics.recall_at_k(names, right, 3),
+        "mrr": metrics.reciprocal_rank,
+        "ndcg@10": metrics.ndcg_at_k,
+    }
+    return {
+        name: record_scores(experiment, arm, name, [measure(names, right) for names, right in zip(ranked, gold)], facts, claims=claims)
+        for name, measure in measures.items()
+    }
+
+
+def record_update(experiment, arm, replies, questions, seconds, claims=()):
+    """Score replies about changed facts (contains: the new value; stale: the old one) and record them with the seconds it took."""
+    from helpers import metrics
+
+    facts = [question.fact for question in questions]
+    scored = {"contains": [metrics.contains(r, q.answers) for r, q in zip(replies, questions)],
+              "stale": [metrics.contains(r, q.stale) for r, q in zip(replies, questions)]}
+    lines = {name: record_scores(experiment, arm, name, scores, facts, group="changed", claims=claims) for name, scores in scored.items()}
+    return {**lines, "seconds": record(experiment, arm, "seconds", seconds, group="changed", n=1, unit="s", claims=claims)}
+
+
 @functools.cache
 def _provenance():
     from helpers import llm, weights, world

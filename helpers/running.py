@@ -1,9 +1,9 @@
 """Run notebooks without a browser: in order, each in a fresh kernel of this Python, one line of progress each."""
 
 import argparse
-import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,9 +35,12 @@ class ThisPython(AsyncKernelManager):
     def _kernel_spec_manager_default(self):
         return KernelSpecManager(parent=self, kernel_dirs=[])
 
+    def _transport_encryption_default(self):  # or every kernel starts with a warning about plain text
+        return "auto"
+
 
 class PeakMemory(threading.Thread):
-    """Watches a process; `gigabytes` is the most memory it has held so far (10^9 bytes)."""
+    """Watches a process from a thread, and remembers the most memory it has held."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -45,21 +48,27 @@ class PeakMemory(threading.Thread):
         self.start()
 
     def run(self):
-        with contextlib.suppress(psutil.Error, OSError):
-            while True:
-                self.bytes = max(self.bytes, self.now())
-                time.sleep(0.1)
+        while self.look():
+            time.sleep(0.1)
 
-    def now(self):
-        if sys.platform == "linux":  # the kernel keeps the peak itself, so that no short one is missed
-            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
+    def look(self):
+        """Measure once. False when the process has ended."""
+        try:
+            self.bytes = max(self.bytes, self._peak())
+        except (psutil.Error, OSError):
+            return False
+        return True
+
+    def _peak(self):
+        if sys.platform == "linux":  # the system keeps the peak itself, so that no short one is missed
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+            return int(found.group(1)) * 1024 if found else 0
         info = psutil.Process(self.pid).memory_info()
         return getattr(info, "peak_wset", info.rss)
 
-    @property
     def gigabytes(self):
+        """The peak so far, in 10^9 bytes."""
+        self.look()
         return self.bytes / 1e9
 
 
@@ -89,7 +98,7 @@ def load(path):
         for number, cell in enumerate(raw["cells"]):
             cell.setdefault("id", f"cell-{number:02d}")
         raw["nbformat_minor"] = max(5, raw["nbformat_minor"])
-        notebook = nbformat.from_dict(raw)
+        notebook = nbformat.reads(json.dumps(raw), as_version=4)
         nbformat.validate(notebook)
     except (ValueError, KeyError, TypeError, nbformat.ValidationError) as error:
         raise CourseError(f"{path} is not a notebook ({str(error).splitlines()[0]}): restore it from the course.") from None
@@ -118,7 +127,7 @@ def execute(notebook, path, variables):
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 _show("")
                 raise CellFailed(f"{path.name}, cell {number + 1} ({_first_line(cell)}): {_why(error)}") from None
-        return time.perf_counter() - started, peak.gigabytes
+        return time.perf_counter() - started, peak.gigabytes()
 
 
 def _why(error):

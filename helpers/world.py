@@ -4,9 +4,10 @@ import csv
 import functools
 import hashlib
 import json
+import random
 from dataclasses import dataclass
 
-from helpers import COURSE, CourseError
+from helpers import COURSE, CourseError, metrics
 
 GROUPS = (
     "stable_tuned", "stable_unseen", "changed", "reversed", "two_document", "aggregate", "rule", "unanswerable", "staff_only",
@@ -98,6 +99,19 @@ def one_per_fact(questions):
     for question in questions:
         first.setdefault(question.fact, question)
     return list(first.values())
+
+
+def gold_chunks(question, chunks):
+    """Ids of the chunks that answer a question: those of its gold sections that hold an answer (all of them, where none does)."""
+    there = [chunk for chunk in chunks if chunk.section in question.documents]
+    return [chunk.id for chunk in there if metrics.contains(chunk.body, question.answers)] or [chunk.id for chunk in there]
+
+
+def other_chunks(questions, chunks, k, seed=0):
+    """For each question, k chunks drawn at random from other documents than its own: the control for "any passage helps"."""
+    draw = random.Random(seed)
+    mine = lambda question: {reference.split("#")[0] for reference in question.documents}
+    return [draw.sample([c for c in chunks if c.section.split("#")[0] not in mine(question)], k) for question in questions]
 
 
 @functools.cache

@@ -199,6 +199,11 @@ def test_a_folder_of_something_else_is_left_alone(tree):
     assert (tree / ".venv" / "thesis.txt").read_text() == "precious"
 
 
+def test_disk_that_fills_up_meanwhile(tree):
+    full = "import os\ndef full(*_): raise OSError(28, 'No space left on device')\nos.replace = full"
+    refused(course(tree, "warm", before=full), "No space left on device")
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock"])
 def test_incomplete_copy(ready, name):
     (ready / name).unlink()
@@ -251,7 +256,7 @@ def test_network_dead_halfway_then_back(tree):
     """PyTorch arrives (its CPU index is dead, but pip's own configuration has a wheel); then the network is gone."""
     wheel = next((tree / "wheels").glob("tinypackage*"))
     away = wheel.rename(tree / wheel.name)
-    dead = {"PIP_INDEX_URL": DEAD + "/simple", "PIP_NO_INDEX": "0", "PIP_RETRIES": "0", "https_proxy": DEAD, "HTTPS_PROXY": DEAD}
+    dead = {"PIP_INDEX_URL": DEAD + "/simple", "PIP_NO_INDEX": "0", "PIP_RETRIES": "1", "https_proxy": DEAD, "HTTPS_PROXY": DEAD}
     broken = course(tree, "warm", **dead)
     refused(broken, "requirements.lock failed", "cannot be reached", "same command again")
     assert "weights are ready" not in broken.stdout and versions(tree)["torch"] == "2.13.0"
@@ -308,6 +313,13 @@ def test_half_installed_package_is_installed_again(ready):
     (next(site(ready).glob("tinypackage-*.dist-info")) / "INSTALLER").unlink()
     assert course(ready, "warm").returncode == 0
     assert (site(ready) / "tinypackage.py").exists()
+
+
+def test_remains_of_a_removed_package_do_no_harm(ready):
+    (site(ready) / "~orch-2.13.0.dist-info").mkdir()
+    (site(ready) / "broken-1.0.dist-info").mkdir()
+    done = course(ready, "warm")
+    assert done.returncode == 0 and "Installing" not in done.stdout and "Making" not in done.stdout
 
 
 def test_here_uses_this_python(ready):
@@ -367,7 +379,7 @@ def test_test_is_offline_strict_and_leaves_results_alone(testable, tmp_path):
         "    assert False\n"
     )
     assert course(testable, "test", "--here", COURSE_DATA=str(tmp_path)).returncode == 1
-    assert course(testable, "test", "--here", "--", "-k", "test_it", COURSE_DATA=str(tmp_path)).returncode == 0
+    assert course(testable, "test", "--here", "--", "-k", "not other", COURSE_DATA=str(tmp_path)).returncode == 0
     assert course(testable, "test", "tests/test_it.py::test_it", "--here").returncode == 0
 
 

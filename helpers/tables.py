@@ -1,0 +1,102 @@
+"""The tables of the lessons, each labelled from what was measured."""
+
+import html
+
+from helpers.lessons import predictions, say
+from helpers.plots import NAMES
+
+
+def _show(rows, columns):
+    """Display rows as a Markdown table, which every notebook viewer shows and reads aloud."""
+    cell = lambda value: html.escape(" ".join(str(value).split()), quote=False).replace("|", "\\|").replace("[", "\\[")
+    lines = [columns, [":---"] * len(columns), *([cell(value) for value in row] for row in rows)]
+    say("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _estimate(line):
+    if line["unit"] == "fraction":
+        return f"{line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})"
+    return f"{line['value']:.1f} {line['unit']}" if line["unit"] != "count" else f"{line['value']:.1f}"
+
+
+def replies(questions, texts):
+    """Questions beside the replies and the right answers."""
+    _show([(q.question, text, q.answers[0]) for q, text in zip(questions, texts)], ["question", "reply", "right answer"])
+
+
+def ranking(question, chunks, scores):
+    """The chunks a search found, best first, with their scores."""
+    say(f"*{question}*")
+    _show([(rank, f"{score:.2f}", chunk.text) for rank, (chunk, score) in enumerate(zip(chunks, scores), 1)], ["rank", "score", "chunk"])
+
+
+def answer(given):
+    """An Answer of rag.ask: reply, cited titles, and the milliseconds of each stage."""
+    titles = [chunk.title for chunk in given.passages if chunk.id in given.citations]
+    times = ", ".join(f"{stage} {1000 * seconds:.0f} ms" for stage, seconds in given.seconds.items())
+    say(f"**Answer:** {html.escape(given.text)}\n\n**Cites:** {'; '.join(titles) or 'nothing'}\n\n**Time:** {times}")
+
+
+def figures(measured):
+    """Recorded lines, arm → metric → line, as a table of arms and metrics with 95% intervals."""
+    metrics = list(next(iter(measured.values())))
+    _show([(NAMES[arm], *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()], ["", *metrics])
+
+
+def choice(what, shares, chosen):
+    """Estimates by setting, with the chosen one marked."""
+    _show([(f"{setting} {what}", str(share), "← chosen" if setting == chosen else "") for setting, share in shares.items()], ["setting", "right", ""])
+
+
+def pairs(compared, ok, facts, p_values):
+    """Pairs of arms: questions only one of the two gets right, their difference with its interval, and the p-values given."""
+    from helpers.stats import difference_interval
+
+    rows = []
+    for (first, second), p in zip(compared, p_values):
+        only_first = sum(a > b for a, b in zip(ok[first], ok[second]))
+        only_second = sum(a < b for a, b in zip(ok[first], ok[second]))
+        gap = difference_interval(ok[first], ok[second], facts)
+        rows.append((NAMES[first], NAMES[second], only_first, only_second, f"{100 * gap.value:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})", f"{p:.3f}"))
+    _show(rows, ["arm", "against", "only the first right", "only the second right", "difference, points", "p (Holm)"])
+
+
+def hits(by_hit):
+    """Shares right when the gold chunk was among the passages and when it was not, as a sentence."""
+    parts = {"hit": "With the gold chunk among its passages", "miss": "without it"}
+    say("; ".join(f"{parts[arm]} ({line['n']} facts) the model is right on **{_estimate(line)}**" for arm, line in by_hit.items()) + ".")
+
+
+def trace(question, passages, reply, gold):
+    """One question from the passages to the reply, so that the cause of a wrong answer shows."""
+    found = {chunk.id for chunk in passages} & set(gold)
+    cause = "The passage is right: the model misread it." if found else "The gold chunk is not there: the retriever missed."
+    shown = "\n".join(f"> [{n}] {chunk.text}\n>" for n, chunk in enumerate(passages, 1))
+    say(f"**Asked:** {question.question}\n\n{shown}\n\n**Replied:** {html.escape(reply)} · **right:** {question.answers[0]} · **{cause}**")
+
+
+def two_columns(rows, columns=("", "")):
+    """A dictionary as a table of two columns."""
+    _show(list(rows.items()), list(columns))
+
+
+def course_map():
+    """All notebooks of the course, lessons first, with their minutes of computing (bf16, fp32)."""
+    import json
+
+    from helpers import doors
+
+    lines = ["| notebook | minutes |", "| :--- | :--- |"]
+    for path in doors.notebooks():
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        fast, slow = doors.minutes(notebook)
+        lines.append(f"| [{doors.title(notebook)}]({path.relative_to(doors.COURSE / 'notebooks').as_posix()}) | {fast:g} to {slow:g} |")
+    say("\n".join(lines))
+
+
+def guesses():
+    """The learner's predictions of this and earlier lessons; says so when there are none."""
+    kept = predictions()
+    if not kept:
+        return say("You made no predictions this time. Before the next lesson, write a number first: being wrong on record is what sticks.")
+    _show([(guess["question"], f"{guess['guess']:g} {guess['unit']}".strip()) for guess in kept.values()], ["you were asked", "you guessed"])

@@ -1,0 +1,84 @@
+"""Intervals must cover, tests must keep their level, and both must resample by fact."""
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from helpers import stats
+
+
+def simulated(rng, facts=40, phrasings=3, share=0.6):
+    """Scores whose facts differ in difficulty: phrasings of one fact are alike."""
+    hard = rng.beta(4 * share, 4 * (1 - share), size=facts)
+    return (rng.random((facts, phrasings)) < hard[:, None]).astype(float).ravel(), np.repeat(np.arange(facts), phrasings)
+
+
+def test_the_interval_covers_the_truth_and_resampling_by_phrasing_would_not():
+    rng = np.random.default_rng(0)
+    covered, naive = [], []
+    for trial in range(400):
+        scores, facts = simulated(rng)
+        by_fact = stats.mean_interval(scores, facts, draws=400, seed=trial)
+        by_row = stats.mean_interval(scores, np.arange(len(scores)), draws=400, seed=trial)
+        covered.append(by_fact.low <= 0.6 <= by_fact.high)
+        naive.append(by_row.low <= 0.6 <= by_row.high)
+    assert 0.91 <= np.mean(covered) <= 0.98
+    assert np.mean(naive) < np.mean(covered) - 0.02
+
+
+def test_an_arm_that_is_never_or_always_right_still_has_an_interval():
+    none, every = stats.mean_interval([0] * 36, range(36)), stats.mean_interval([1] * 36, range(36))
+    assert none.low == 0 and none.high == pytest.approx(1 - 0.025 ** (1 / 36))  # Clopper–Pearson by hand
+    assert every.high == 1 and every.low == pytest.approx(0.025 ** (1 / 36))
+
+
+def test_the_interval_agrees_with_scipy_on_independent_facts():
+    scores = np.random.default_rng(3).random(50)
+    ours = stats.mean_interval(scores, np.arange(50), draws=20000)
+    theirs = scipy_stats.bootstrap((scores,), np.mean, method="percentile", n_resamples=20000, rng=1).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.004)
+
+
+def test_the_paired_difference_uses_the_pairing():
+    rng = np.random.default_rng(4)
+    hard = rng.random(40)
+    first, second = hard, hard - 0.05 + 0.01 * rng.standard_normal(40)
+    paired = stats.difference_interval(first, second, range(40))
+    assert 0.04 < paired.low < 0.05 < paired.high < 0.06
+
+
+def test_mcnemar_by_hand():
+    first, second = [1] * 8 + [0] * 2 + [1] * 5, [0] * 8 + [1] * 2 + [1] * 5
+    # 8 against 2 discordant pairs: 2 · P(X ≤ 2), X ~ Binomial(10, ½) = 2 · 56/1024
+    assert stats.mcnemar(first, second) == pytest.approx(112 / 1024)
+    assert stats.mcnemar(first, first) == 1
+
+
+def test_the_permutation_test_keeps_its_level_and_sees_a_difference():
+    rng = np.random.default_rng(5)
+    false_alarms = []
+    for trial in range(300):
+        first, second = (rng.random(30) < 0.5).astype(float), (rng.random(30) < 0.5).astype(float)
+        false_alarms.append(stats.permutation_test(first, second, range(30), draws=299, seed=trial) <= 0.05)
+    assert np.mean(false_alarms) <= 0.08
+    assert stats.permutation_test([1] * 20, [0] * 20, range(20)) < 0.001
+
+
+def test_holm_by_hand():
+    assert stats.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_the_smallest_effect_is_seen_about_four_times_in_five():
+    n, discordant = 60, 0.4
+    effect = stats.smallest_effect(n, discordant)
+    rng = np.random.default_rng(6)
+    seen = []
+    for _ in range(400):
+        kind = rng.choice(3, size=n, p=[(discordant + effect) / 2, (discordant - effect) / 2, 1 - discordant])
+        seen.append(stats.mcnemar(kind == 0, kind == 1) <= 0.05)
+    assert 0.65 <= np.mean(seen) <= 0.9  # the exact test is a little conservative
+
+
+def test_mismatched_lengths_are_refused():
+    with pytest.raises(ValueError, match="2 scores and 3 facts"):
+        stats.mean_interval([1, 0], [1, 2, 3])
