@@ -69,6 +69,27 @@ def bootstrap_picture(scores, draws=2000, seed=0):
          f"An example: {scores.sum():.0f} of {len(scores)} right is {estimate}. With so few questions the interval is wide, and it says so.")
 
 
+def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
+    """Show what a permutation test is: the mean differences that chance makes by flipping each fact's sign, and the one measured.
+
+    ok: arm → scores by question; first, second: the arms compared. Source: stats.permutation_test, which this draws.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from helpers.stats import fact_means, permutation_test
+
+    means = fact_means(np.subtract(ok[first], ok[second]), facts)
+    flipped = (np.random.default_rng(seed).choice([-1, 1], size=(draws, len(means))) * means).mean(1)
+    p = permutation_test(ok[first], ok[second], facts, draws, seed)
+    figure, axes = plt.subplots(figsize=(7.2, 2.4))
+    axes.hist(100 * flipped, bins=41, color="#56B4E9", edgecolor="white")
+    axes.axvline(100 * means.mean(), color="#D55E00", linewidth=2)
+    axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", title=f"{NAMES[first].capitalize()} against {NAMES[second]}")
+    show(figure, f"Histogram of {draws} differences under random sign flips, centred on 0; a line marks the measured difference, {100 * means.mean():+.0f} points.",
+         f"The line is what we measured: {100 * means.mean():+.0f} points. Chance alone reaches that far in {p:.2%} of the permutations (the p-value, before adjusting).")
+
+
 def discount_picture():
     """Show what MRR and nDCG pay for a gold chunk at each rank."""
     import matplotlib.pyplot as plt

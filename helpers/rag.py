@@ -8,7 +8,7 @@ from helpers import CourseError
 from helpers.llm import chat_prompt, generate, generate_timed
 
 MAX_QUESTION_WORDS = 200
-MAX_NEW_TOKENS = 32
+MAX_NEW_TOKENS = 24
 CLOSED_BOOK = "Answer the question with a few words."
 GROUNDED = "Answer the question from the passages with a few words and cite the passage."
 
@@ -48,28 +48,28 @@ def grounded_prompt(llm, question, passages, examples=()):
 
 def grounded_question(question, passages):
     """The user's turn: passages numbered from 1, then the question."""
-    return f"{_numbered(passage.text for passage in passages)}\n\nQuestion: {question}"
+    return f"{_numbered(passage.text for passage in passages)}\n\nQuestion: {question}\nAnswer:"
 
 
 def _numbered(texts):
     return "\n".join(f"[{n}] {text}" for n, text in enumerate(texts, 1))
 
 
-# Worked examples about three more invented medicines, which no document and no question of the course names.
-_CALVIMOND_COLD = "Calvimond, Where it lives: Calvimond is kept at 3 °C behind the counter, away from the window."
-_CALVIMOND_AGE = "Calvimond, Who may have it: Nobody under 16 is given Calvimond without a second signature."
-_PELLIDRINE_PRICE = "Pellidrine price list: One jar of Pellidrine costs 8.15 marks at the hatch."
-_PELLIDRINE_LABEL = "Pellidrine, The label: Pellidrine is a milky liquid and must be shaken for 20 seconds."
-_HESTOREL_GAP = "Hestorel, In the day: Leave 13 hours between two doses of Hestorel, and drink plenty."
-_HESTOREL_LOOK = "Hestorel, What it looks like: Hestorel comes as rust-red capsules in tins of 36."
-_EXAMPLES = (  # question, passages, the number of the right one, answer
-    ("How cold should Calvimond be?", (_CALVIMOND_COLD, _PELLIDRINE_PRICE, _CALVIMOND_AGE), 1, "3 °C"),
-    ("What will I be asked to pay for my Pellidrine?", (_PELLIDRINE_LABEL, _HESTOREL_GAP, _PELLIDRINE_PRICE), 3, "8.15 marks"),
-    ("When is my next Hestorel due after this one?", (_CALVIMOND_AGE, _HESTOREL_GAP, _HESTOREL_LOOK), 2, "after 13 hours"),
+# Worked examples about three more invented medicines, which no document and no question of the course names. The right
+# passage comes first, as it mostly does in a search result. Chosen on development questions.
+_COLD = "Calvimond, Where it lives: Calvimond is kept at 3 °C behind the counter, away from the window."
+_PRICE = "Pellidrine price list: One jar of Pellidrine costs 8.15 marks at the hatch."
+_GAP = "Hestorel, In the day: Leave 13 hours between two doses of Hestorel, and drink plenty."
+_LABEL = "Pellidrine, The label: Pellidrine is a milky liquid and must be shaken for 20 seconds."
+_AGE = "Calvimond, Who may have it: Nobody under 16 is given Calvimond without a second signature."
+_EXAMPLES = (  # question, passages (the right one first), answer
+    ("How cold should Calvimond be?", (_COLD, _PRICE), "3 °C"),
+    ("What will I be asked to pay for my Pellidrine?", (_PRICE, _LABEL), "8.15 marks"),
+    ("When is my next Hestorel due after this one?", (_GAP, _AGE), "after 13 hours"),
 )
-CLOSED_BOOK_EXAMPLES = tuple((question, answer) for question, _, _, answer in _EXAMPLES)
+CLOSED_BOOK_EXAMPLES = tuple((question, answer) for question, _, answer in _EXAMPLES)
 GROUNDED_EXAMPLES = tuple(
-    (_numbered(passages) + f"\n\nQuestion: {question}", f"{answer} [{right}]") for question, passages, right, answer in _EXAMPLES
+    (f"{_numbered(passages)}\n\nQuestion: {question}\nAnswer:", f"{answer} [1]") for question, passages, answer in _EXAMPLES
 )
 
 

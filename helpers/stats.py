@@ -87,11 +87,11 @@ def holm(p_values):
     return adjusted.tolist()
 
 
-def smallest_effect(n, discordant=0.3, power=0.8):
-    """The smallest paired difference of shares that n facts would show at the 5% level with this power.
+def smallest_effect(n, spread, power=0.8):
+    """The smallest mean difference that n facts would show at the 5% level with this power, by the normal approximation.
 
-    discordant: share of facts on which the two arms disagree. Source: Connor 1987, without the second-order term.
+    spread: standard deviation of the paired difference over facts. Source: Cohen 1988, the paired test of means.
     """
     from scipy.stats import norm
 
-    return float((norm.ppf(0.975) + norm.ppf(power)) * np.sqrt(discordant / n))
+    return float((norm.ppf(0.975) + norm.ppf(power)) * spread / np.sqrt(n))

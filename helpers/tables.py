@@ -45,20 +45,23 @@ def figures(measured):
 
 def choice(what, shares, chosen):
     """Estimates by setting, with the chosen one marked."""
-    _show([(f"{setting} {what}", str(share), "← chosen" if setting == chosen else "") for setting, share in shares.items()], ["setting", "right", ""])
+    _show([(setting, share, "← chosen" if setting == chosen else "") for setting, share in shares.items()], [what, "right", ""])
 
 
 def pairs(compared, ok, facts, p_values):
-    """Pairs of arms: questions only one of the two gets right, their difference with its interval, and the p-values given."""
-    from helpers.stats import difference_interval
+    """Pairs of arms: on how many facts each does better, their difference with its interval, and the p-values given."""
+    import numpy as np
+
+    from helpers.stats import difference_interval, fact_means, smallest_effect
 
     rows = []
     for (first, second), p in zip(compared, p_values):
-        only_first = sum(a > b for a, b in zip(ok[first], ok[second]))
-        only_second = sum(a < b for a, b in zip(ok[first], ok[second]))
+        means = fact_means(np.subtract(ok[first], ok[second]), facts)
         gap = difference_interval(ok[first], ok[second], facts)
-        rows.append((NAMES[first], NAMES[second], only_first, only_second, f"{100 * gap.value:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})", f"{p:.3f}"))
-    _show(rows, ["arm", "against", "only the first right", "only the second right", "difference, points", "p (Holm)"])
+        points = f"{100 * gap.value:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+        visible = f"{100 * smallest_effect(len(means), means.std(ddof=1)):.0f}"
+        rows.append((NAMES[first], NAMES[second], (means > 0).sum(), (means < 0).sum(), points, f"{p:.3f}" if p >= 0.001 else "< 0.001", visible))
+    _show(rows, ["arm", "against", "facts better", "facts worse", "difference, points", "p (Holm)", "smallest visible"])
 
 
 def hits(by_hit):
