@@ -281,8 +281,10 @@ def cause(text):
 
 def environment(**more):
     """Environment variables of everything the course starts."""
-    # Kernels of this environment come before kernels of the same name in the user's own folder.
-    return dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", PYTHONUTF8="1", **more)
+    # Kernels of this environment come before kernels of the same name in the user's own folder. The course's own
+    # configuration switches JupyterLab's question about news off.
+    config = os.pathsep.join(filter(None, [str(ROOT / ".jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", JUPYTER_CONFIG_PATH=config, PYTHONUTF8="1", **more)
 
 
 def hand_over(command):
@@ -310,7 +312,7 @@ def ready(options, dev=False):
 
 def lab(options):
     python = ready(options)
-    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    quiet = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
              "--LabApp.extension_manager=readonly", "--ServerApp.answer_yes=True",  # no pop-ups, no question at Ctrl-C
              "--MappingKernelManager.transport_encryption=auto",  # or each kernel starts with a warning about plain text
              "--ServerApp.log_level=WARN", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]

@@ -69,6 +69,31 @@ def bootstrap_picture(scores, draws=2000, seed=0):
          f"An example: {scores.sum():.0f} of {len(scores)} right is {estimate}. With so few questions the interval is wide, and it says so.")
 
 
+def embedding_picture(chunks, chunk_vectors, question_vector, nearest):
+    """Show chunk embeddings, 384 dimensions flattened to 2 (PCA), with a question among them.
+
+    chunk_vectors: [chunks, 384]; question_vector: [1, 384]; nearest: rows of the chunks that the search found.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    middle = chunk_vectors.mean(0)
+    axes_of_most_spread = np.linalg.svd(chunk_vectors - middle, full_matrices=False)[2][:2]
+    flat, asked = (chunk_vectors - middle) @ axes_of_most_spread.T, ((question_vector - middle) @ axes_of_most_spread.T)[0]
+    topic = chunks[nearest[0]].body.split()
+    name = max((word.strip(".,") for word in topic if word[:1].isupper()), key=len)
+    same = np.array([name in chunk.text for chunk in chunks])
+    figure, axes = plt.subplots(figsize=(7.2, 3.6))
+    axes.plot(*flat[~same].T, "o", color="#BBBBBB", markersize=4, label="other chunks")
+    axes.plot(*flat[same].T, "s", color=COLOURS["few_shot"], markersize=6, label=f"chunks that name {name}")
+    axes.plot(*flat[nearest].T, "o", markersize=13, markerfacecolor="none", markeredgecolor=COLOURS["retrieved"], label="the nearest three")
+    axes.plot(*asked, "*", color=COLOURS["retrieved"], markersize=15, label="the question")
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=f"Chunks that name {name} lie together")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    show(figure, f"Map of {len(chunks)} chunks in two dimensions: the {same.sum()} chunks that name {name} form a group and the question lies near them.",
+         "384 dimensions flattened to two: nearness is only hinted at, and the three nearest are found in all 384.")
+
+
 def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
     """Show what a permutation test is: the mean differences that chance makes by flipping each fact's sign, and the one measured.
 
@@ -83,7 +108,7 @@ def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
     flipped = (np.random.default_rng(seed).choice([-1, 1], size=(draws, len(means))) * means).mean(1)
     p = permutation_test(ok[first], ok[second], facts, draws, seed)
     figure, axes = plt.subplots(figsize=(7.2, 2.4))
-    axes.hist(100 * flipped, bins=41, color="#56B4E9", edgecolor="white")
+    axes.hist(100 * flipped, bins=19, color="#56B4E9", edgecolor="white")
     axes.axvline(100 * means.mean(), color="#D55E00", linewidth=2)
     axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", title=f"{NAMES[first].capitalize()} against {NAMES[second]}")
     show(figure, f"Histogram of {draws} differences under random sign flips, centred on 0; a line marks the measured difference, {100 * means.mean():+.0f} points.",

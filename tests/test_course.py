@@ -103,6 +103,11 @@ def course(tree, *arguments, python=sys.executable, before="", **variables):
     return subprocess.run(command, cwd=tree, env=settings(tree, **variables), capture_output=True, text=True, timeout=300)
 
 
+def heed_ctrl_c():
+    """Run in a new process: a parent in the background may have passed on that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def refused(done, *words, status=1):
     """Assert that a command ended with `status`, no traceback, and one sentence for the learner with all of `words`."""
     assert done.returncode == status, done.stdout + done.stderr
@@ -286,7 +291,7 @@ def test_interrupted_while_installing_then_continued(ready):
     write_project(ready, ["torch>=2.11", "tinypackage>=1"], "2.13.0", [("tinypackage==1.1", sha256)])
     slow = settings(ready, PIP_NO_INDEX="0", PIP_INDEX_URL=f"http://127.0.0.1:{server.server_port}/simple", no_proxy="127.0.0.1")
     process = subprocess.Popen([sys.executable, "course.py", "warm"], cwd=ready, env=slow, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed_ctrl_c)
     try:
         assert asked.wait(60)
         os.killpg(process.pid, signal.SIGINT)
@@ -409,7 +414,7 @@ def test_lab_opens_the_first_notebook_behind_a_token(tmp_path):
     variables = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_DATA_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
     with log.open("w") as out:
         server = subprocess.Popen([sys.executable, "course.py", "lab", "--here", "--no-browser", "--port", "0"], cwd=COURSE,
-                                  stdout=out, stderr=subprocess.STDOUT, env=variables, start_new_session=True)
+                                  stdout=out, stderr=subprocess.STDOUT, env=variables, start_new_session=True, preexec_fn=heed_ctrl_c)
     try:
         found, end = None, time.monotonic() + 90
         while not found and server.poll() is None and time.monotonic() < end:
