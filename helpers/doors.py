@@ -20,7 +20,8 @@ from pathlib import Path
 
 if "COLAB_RELEASE_TAG" in os.environ and Path.cwd().name != "{folder}":
     address = os.environ.get("COURSE_REPOSITORY", "https://github.com/{repository}")
-    Path("{name}").exists() or subprocess.run(["git", "clone", "-q", "--depth=1", "--branch={tag}", address, "{name}"], check=True)
+    clone = ["git", "-c", "advice.detachedHead=false", "clone", "-q", "--depth=1", "--branch={tag}"]
+    Path("{name}").exists() or subprocess.run([*clone, address, "{name}"], check=True)
     subprocess.run([sys.executable, "{name}/helpers/colab.py"], check=True)
     os.chdir("{name}/{place}")
 sys.path.insert(0, str(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "course.py").exists())))"""

@@ -238,4 +238,5 @@ def _continue(llm, shared, cache, rows, max_new_tokens):
         ids, attention_mask=mask, past_key_values=cache if shared else None, max_new_tokens=max_new_tokens,
         do_sample=False, pad_token_id=llm.tokenizer.pad_token_id,
     )
-    return [text.strip() for text in llm.tokenizer.batch_decode(out[:, ids.shape[1]:], skip_special_tokens=True)]
+    texts = llm.tokenizer.batch_decode(out[:, ids.shape[1]:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return [text.strip() for text in texts]
