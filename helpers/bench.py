@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from pathlib import Path
 
 from helpers import COURSE
 

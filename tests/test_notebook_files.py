@@ -56,8 +56,6 @@ def anchors(path):
 
 
 def test_there_are_notebooks():
-    if not (COURSE / "notebooks").exists():
-        pytest.skip("notebooks/ does not exist yet")
     assert NOTEBOOKS
 
 
