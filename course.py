@@ -137,9 +137,8 @@ def make_venv():
     found = look(VENV_PYTHON)
     if found and found["pip"] and OLDEST <= tuple(found["python"]) <= NEWEST:
         return found
-    ours = MARKER.exists() or (VENV / "pyvenv.cfg").exists()
-    if VENV.exists() and not ours and (not VENV.is_dir() or any(VENV.iterdir())):
-        raise Stop(f"{VENV} is there but is no Python environment: move it away. {AGAIN}")
+    if VENV.exists() and not MARKER.exists() and (not VENV.is_dir() or any(VENV.iterdir())):
+        raise Stop(f"{VENV} is there but is no environment that the course made: move it away. {AGAIN}")
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise Stop("This Python cannot make an environment because its `venv` module is missing: on Debian or Ubuntu run "
                    "`sudo apt install python3-venv`, elsewhere install Python from python.org/downloads.")
@@ -284,16 +283,20 @@ def environment(**more):
     # Kernels of this environment come before kernels of the same name in the user's own folder. The course's own
     # configuration switches JupyterLab's question about news off.
     config = os.pathsep.join(filter(None, [str(ROOT / ".jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")]))
-    return dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", JUPYTER_CONFIG_PATH=config, PYTHONUTF8="1", **more)
+    # Kernels start in another folder than this command: a relative path must go on meaning the same.
+    paths = {name: os.path.abspath(os.path.expanduser(os.environ[name])) for name in ("COURSE_CACHE", "COURSE_DATA", "COURSE_MODEL")
+             if os.environ.get(name) and (name != "COURSE_MODEL" or os.path.isdir(os.path.expanduser(os.environ[name])))}
+    return dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", JUPYTER_CONFIG_PATH=config, PYTHONUTF8="1", **dict(paths, **more))
 
 
 def hand_over(command):
     """Become `command`, so that Ctrl-C and its exit status go straight through."""
+    variables = environment()
     os.chdir(str(ROOT))
     sys.stdout.flush()
     if os.name != "nt":
-        os.execve(command[0], command, environment())
-    child = subprocess.Popen(command, env=environment())
+        os.execve(command[0], command, variables)
+    child = subprocess.Popen(command, env=variables)
     while True:
         try:
             sys.exit(child.wait())
@@ -329,6 +332,8 @@ def test(options):
     dead = "http://127.0.0.1:9"  # nothing listens there: a test that wants the network fails instead of waiting
     offline = {name: dead for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
     offline.update(no_proxy="localhost,127.0.0.1,::1", NO_PROXY="localhost,127.0.0.1,::1")
+    for name in ("COURSE_RESULTS", "COURSE_SIZE"):
+        os.environ.pop(name, None)  # the tests' lines are not the learner's
     with tempfile.TemporaryDirectory(prefix="course-test-", ignore_cleanup_errors=True) as data:
         status = subprocess.call(
             [python, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"] + options.rest + paths,

@@ -14,11 +14,8 @@ LIMITS = {"model": 2.0, "answer": 5.0, "lab": 15.0, "speed": 2.5, "memory": 1.6,
 
 def main():
     """Measure and print the table. `lab` is timed by starting a server on a free port and stopping it again."""
-    rows = []
-
     def add(what, value, unit, limit, more_is_better=False):
         ratio = value / limit if more_is_better else limit / value
-        rows.append((what, f"{value:.2f} {unit}", f"{limit:g} {unit}", f"{ratio:.2f}"))
         print(f"{what:<62} {value:>8.2f} {unit:<3} limit {limit:>5g}  {ratio:>6.2f}×", flush=True)
 
     print("Each line: what was measured, its limit, and how many times better than the limit it is (below 1: worse).\n")

@@ -75,20 +75,25 @@ def parse_document(path):
     """Read one Markdown file with YAML front matter. Raises CourseError naming file, field and remedy."""
     import yaml
 
-    text = Path(path).read_text(encoding="utf-8")
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CourseError(f"{path.name} can't be read ({problem}): save it as UTF-8 text.") from problem
     parts = re.split(r"^---\s*$", text, maxsplit=2, flags=re.MULTILINE)
     if len(parts) != 3 or parts[0].strip():
         raise CourseError(f"{path.name}: no front matter. Begin the file with '---', the fields {', '.join(FIELDS)}, and '---'.")
     try:
         fields = yaml.safe_load(parts[1])
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError) as problem:
         raise CourseError(f"{path.name}: the front matter is not YAML ({str(problem).splitlines()[0]}): correct it.") from problem
     if not isinstance(fields, dict) or set(fields) != set(FIELDS):
         raise CourseError(f"{path.name}: the front matter must have exactly the fields {', '.join(FIELDS)}.")
     for field, ok, remedy in (
         ("kind", fields["kind"] in KINDS, f"use one of {', '.join(KINDS)}"),
         ("access", fields["access"] in ("public", "staff"), "use public or staff"),
-        ("effective", isinstance(fields["effective"], datetime.date), "write a date as 2031-01-31"),
+        ("title", isinstance(fields["title"], str), "write one line of text"),
+        ("effective", type(fields["effective"]) is datetime.date, "write a date as 2031-01-31"),
         ("supersedes", isinstance(fields["supersedes"], list), "write a list, [] when it replaces nothing"),
         ("id", fields["id"] == path.stem, f"make it the file's name, {path.stem}"),
     ):
@@ -97,6 +102,8 @@ def parse_document(path):
     sections = _sections(parts[2])
     if not sections:
         raise CourseError(f"{path.name}: the document has no text: write some below the front matter, or delete the file.")
+    if len({section.anchor for section in sections}) < len(sections):
+        raise CourseError(f"{path.name}: two of its headings are alike: give each section a heading of its own.")
     return Document(**{**fields, "supersedes": tuple(fields["supersedes"])}, sections=sections)
 
 
@@ -109,7 +116,7 @@ def _sections(body):
 
 def slug(heading):
     """A heading as an anchor: lower case, everything else than letters and digits turned into single hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+    return re.sub(r"[\W_]+", "-", heading.lower()).strip("-")
 
 
 def in_force(documents, on, retire=True):

@@ -17,7 +17,6 @@ SETUP_CELL = """\
 # Finds the course, so that `import helpers` works. On Colab it fetches the course first; elsewhere it is silent.
 import os, subprocess, sys
 from pathlib import Path
-
 if "COLAB_RELEASE_TAG" in os.environ and Path.cwd().name != "{folder}":
     address = os.environ.get("COURSE_REPOSITORY", "https://github.com/{repository}")
     clone = ["git", "-c", "advice.detachedHead=false", "clone", "-q", "--depth=1", "--branch={tag}"]

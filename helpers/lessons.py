@@ -35,28 +35,37 @@ def predict(name, question, guess=None, unit=""):
                    "A guess made first is what makes the answer stick.")
     if isinstance(guess, bool) or not isinstance(guess, (int, float)):
         raise CourseError(f"Your guess is {guess!r}: write a number, such as guess=12.")
-    kept = predictions()
-    kept[name] = {"question": question, "guess": guess, "unit": unit}
-    path = results.data_folder() / "predictions.json"
-    fresh = path.with_name(f"predictions-{os.getpid()}.tmp")
-    fresh.write_text(json.dumps(kept, ensure_ascii=False, indent=1), encoding="utf-8")
-    fresh.replace(path)
+    _keep({**predictions(), name: {"question": question, "guess": guess, "unit": unit}})
     say(f"Your guess is kept: **{guess:g}{_spaced(unit)}**. Now measure.")
 
 
+def _keep(guesses):
+    """Write the guesses beside their file and rename, so that an interruption leaves the old ones."""
+    path = results.data_folder() / "predictions.json"
+    fresh = path.with_name(f"predictions-{os.getpid()}.tmp")
+    fresh.write_text(json.dumps(guesses, ensure_ascii=False, indent=1), encoding="utf-8")
+    fresh.replace(path)
+
+
 def predictions():
-    """The guesses kept so far: name → question, guess, unit. Raises CourseError when their file is damaged."""
+    """The guesses kept so far: name → question, guess, unit and, once it is known, measured. Raises CourseError when their file is damaged."""
     path = results.data_folder() / "predictions.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as problem:
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return {name: {**guess, "guess": float(guess["guess"])} for name, guess in kept.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
         raise CourseError(f"{path} is damaged: delete it; your guesses start anew.") from problem
 
 
-def against_guess(name, measured, unit=""):
-    """A clause that sets a guess beside what was measured: "You guessed 12." Empty when there was no guess."""
-    kept = predictions().get(name)
-    return f" You guessed {kept['guess']:g}{_spaced(kept['unit'])}; it came out at {measured:g}{_spaced(unit or kept['unit'])}." if kept else ""
+def against_guess(name, measured):
+    """A sentence that sets a guess beside what was measured, which is kept with it. Empty when there was no guess."""
+    guesses = predictions()
+    if name not in guesses:
+        return ""
+    guesses[name]["measured"] = float(measured)
+    _keep(guesses)
+    kept = guesses[name]
+    return f" You guessed {kept['guess']:g}{_spaced(kept['unit'])}; it came out at {measured:.3g}{_spaced(kept['unit'])}."
 
 
 def _spaced(unit):
@@ -79,16 +88,14 @@ def machine_report():
     """What this machine is, name → text: processor, memory, precision, versions."""
     import platform
 
-    import psutil
     import torch
     import transformers
 
-    from helpers import llm, weights, world
+    from helpers import doctor, llm, weights, world
 
-    memory = psutil.virtual_memory()
     return {
-        "Processor": f"{psutil.cpu_count(logical=False) or os.cpu_count()} cores, {platform.machine()}",
-        "Memory": f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB free",
+        "Processor": f"{doctor.cores()} cores, {platform.machine()}",
+        "Memory": f"{doctor.memory():.0f} GB",
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none, and none is needed",
         "Precision": f"{llm.choose_precision()}: {llm.precision_reason()}",
         "Language model": weights.model_name(),

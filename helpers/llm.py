@@ -56,11 +56,11 @@ def _precision():
         return "fp16", "this GPU has no bfloat16 arithmetic"
     if _processor_flags() & {"avx512_bf16", "amx_bf16"}:
         return "bf16", "this processor has bfloat16 instructions"
-    return "fp32", "this processor has no bfloat16 instructions, so 16 bits would be slower, not faster"
+    return "fp32", "no bfloat16 instructions were found in this processor, and without them 16 bits are slower, not faster"
 
 
 def _processor_flags():
-    """The instruction sets Linux reports; empty elsewhere, where no processor we know of has fast bfloat16 on the CPU."""
+    """The instruction sets that Linux reports; elsewhere none, since other systems do not list them."""
     if platform.system() != "Linux":
         return set()
     try:
@@ -79,9 +79,14 @@ def load_model():
     precision = choose_precision()
     folder = weights.language_model_folder()
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
-    with weights.quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+    try:
+        with weights.quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+    except Exception as problem:  # of many kinds: a cut-off file, a configuration of another sort of model
+        raise CourseError(f"The model in {folder} can't be loaded ({problem}): check $COURSE_MODEL, or unset it.") from problem
+    if not tokenizer.chat_template:
+        raise CourseError(f"The model in {folder} has no chat template, so it can't be asked questions: choose an instruction-tuned one.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -107,16 +112,12 @@ def chat_prompt(llm, system, user, examples=()):
     return llm.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
 
 
-def count_tokens(llm, text):
-    """Number of tokens of a text."""
-    return len(llm.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
 def generate(llm, prompts, max_new_tokens=32):
     """One greedy continuation (text) per prompt, in the order given.
 
-    Three savings, none of which changes an answer: prompts of similar length go through together, the beginning that all
-    prompts share is read once, and batches are bounded in tokens. Batches do not depend on the order of `prompts`.
+    Prompts of similar length go through together, and the beginning that all prompts share is read once. In 32-bit arithmetic
+    neither changes an answer; in 16-bit, sums are rounded differently beside other prompts, and a close call can fall the other
+    way. The order of `prompts` never matters.
     Raises CourseError for a prompt above PROMPT_LIMIT tokens.
     """
     import torch
@@ -146,13 +147,15 @@ def generate_timed(llm, prompt, max_new_tokens=32):
     with torch.inference_mode():
         start = time.perf_counter()
         cache = _read(llm, tokens[:-1])
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()  # a GPU works on after the call has returned
         read = time.perf_counter()
         (text,) = _continue(llm, tokens[:-1], cache, [tokens[-1:]], max_new_tokens)
         return text, read - start, time.perf_counter() - read
 
 
 def score_options(llm, prompts, options):
-    """Log-probability (natural log, summed over tokens) of each option as the reply: float array [prompts, options].
+    """Log-probability (natural log, summed over tokens) of each option as the beginning of the reply: array [prompts, options].
 
     Raises CourseError for an empty option list or an empty option.
     """

@@ -66,13 +66,14 @@ def bootstrap_picture(scores, draws=2000, seed=0):
     axes.set(xlabel="share right in a resample", ylabel="resamples", xlim=(0, 0.75), title="An interval is the middle 95% of the resamples")
     axes.xaxis.set_major_formatter("{x:.0%}")
     show(figure, f"Histogram of {draws} bootstrap shares around {estimate.value:.0%}; the middle 95% from {estimate.low:.0%} to {estimate.high:.0%} is shaded.",
-         f"An example: {scores.sum():.0f} of {len(scores)} right is {estimate}. With so few questions the interval is wide, and it says so.")
+         f"Not our data: had {scores.sum():.0f} of {len(scores)} facts been right, the share would be {estimate}.")
 
 
-def embedding_picture(chunks, chunk_vectors, question_vector, nearest):
+def embedding_picture(chunks, chunk_vectors, question_vector, nearest, name):
     """Show chunk embeddings, 384 dimensions flattened to 2 (PCA), with a question among them.
 
     chunk_vectors: [chunks, 384]; question_vector: [1, 384]; nearest: rows of the chunks that the search found.
+    name: chunks that hold this word get a mark of their own.
     """
     import matplotlib.pyplot as plt
     import numpy as np
@@ -80,18 +81,16 @@ def embedding_picture(chunks, chunk_vectors, question_vector, nearest):
     middle = chunk_vectors.mean(0)
     axes_of_most_spread = np.linalg.svd(chunk_vectors - middle, full_matrices=False)[2][:2]
     flat, asked = (chunk_vectors - middle) @ axes_of_most_spread.T, ((question_vector - middle) @ axes_of_most_spread.T)[0]
-    topic = chunks[nearest[0]].body.split()
-    name = max((word.strip(".,") for word in topic if word[:1].isupper()), key=len)
     same = np.array([name in chunk.text for chunk in chunks])
     figure, axes = plt.subplots(figsize=(7.2, 3.6))
     axes.plot(*flat[~same].T, "o", color="#BBBBBB", markersize=4, label="other chunks")
     axes.plot(*flat[same].T, "s", color=COLOURS["few_shot"], markersize=6, label=f"chunks that name {name}")
     axes.plot(*flat[nearest].T, "o", markersize=13, markerfacecolor="none", markeredgecolor=COLOURS["retrieved"], label="the nearest three")
     axes.plot(*asked, "*", color=COLOURS["retrieved"], markersize=15, label="the question")
-    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=f"Chunks that name {name} lie together")
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title="A question among the chunks")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    show(figure, f"Map of {len(chunks)} chunks in two dimensions: the {same.sum()} chunks that name {name} form a group and the question lies near them.",
-         "384 dimensions flattened to two: nearness is only hinted at, and the three nearest are found in all 384.")
+    show(figure, f"Map of {len(chunks)} chunks in two dimensions. Marked: the {same.sum()} chunks that name {name}, the nearest three, and the question.",
+         f"{len(chunks)} chunks, 384 dimensions flattened to two, so nearness is only hinted at: the search looks at all 384.")
 
 
 def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
@@ -106,13 +105,15 @@ def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
 
     means = fact_means(np.subtract(ok[first], ok[second]), facts)
     flipped = (np.random.default_rng(seed).choice([-1, 1], size=(draws, len(means))) * means).mean(1)
-    p = permutation_test(ok[first], ok[second], facts, draws, seed)
+    p, as_far = permutation_test(ok[first], ok[second], facts, draws, seed), (np.abs(flipped) >= abs(means.mean()) - 1e-12).sum()
     figure, axes = plt.subplots(figsize=(7.2, 2.4))
-    axes.hist(100 * flipped, bins=19, color="#56B4E9", edgecolor="white")
+    width = 400 / len(facts)  # a whole multiple of the steps that flipped signs can make, or the bars would show false gaps
+    axes.hist(100 * flipped, bins=np.arange(-50.5, 51) * width, color="#56B4E9", edgecolor="white")
     axes.axvline(100 * means.mean(), color="#D55E00", linewidth=2)
-    axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", title=f"{NAMES[first].capitalize()} against {NAMES[second]}")
+    axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", xlim=(-60, 60),
+             title=f"{NAMES[first].capitalize()} against {NAMES[second]}")
     show(figure, f"Histogram of {draws} differences under random sign flips, centred on 0; a line marks the measured difference, {100 * means.mean():+.0f} points.",
-         f"The line is what we measured: {100 * means.mean():+.0f} points. Chance alone reaches that far in {p:.2%} of the permutations (the p-value, before adjusting).")
+         f"The line is what we measured: {100 * means.mean():+.0f} points. Of {draws:,} permutations, {as_far} came that far in either direction: p = {p:.4f}.")
 
 
 def discount_picture():
@@ -127,7 +128,7 @@ def discount_picture():
     axes.set(xlabel="rank of the gold chunk", ylabel="score", xticks=ranks, ylim=(0, 1.05), title="Second place costs more under MRR than under nDCG")
     axes.legend()
     show(figure, "Score against rank of the gold chunk: both start at 1; at rank 2 the reciprocal rank is 0.50 and nDCG 0.63, at rank 10 0.10 and 0.29.",
-         "Both pay in full for first place. From there nDCG falls more slowly, so it tells a fifth place from a tenth more gently.")
+         "Both pay in full for first place. From there nDCG falls more slowly: tenth place still earns 0.29, against 0.10.")
 
 
 def intervals(lines, title, xlabel, reading):

@@ -2,13 +2,14 @@
 
 import functools
 import json
+import math
 import os
 from pathlib import Path
 
 from helpers import COURSE, CourseError
 
 KEY = ("experiment", "arm", "group", "metric", "seed", "source")
-UNITS = ("fraction", "s", "ms", "GB", "MB", "USD", "count", "per_s", "word")
+UNITS = ("fraction", "s", "ms", "GB", "MB", "USD", "count", "per_s")
 REFERENCE = COURSE / "data" / "reference" / "results.jsonl"
 _notebook = None
 
@@ -40,10 +41,10 @@ def set_notebook(name):
 
 
 def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=(), seed=0):
-    """Write one measurement and return its line, a dictionary as DESIGN's contract has it.
+    """Write one measurement and return its line, a dictionary as data/schemas/result.schema.json has it.
 
-    estimate: a stats.Estimate, or a plain number (then give n; low and high are null). claims: ids such as "R1".
-    Raises CourseError before a notebook is named, for an unknown unit, or for a fraction outside 0–1.
+    estimate: a stats.Estimate, or a plain number (then give n; low and high are null). claims: a list of ids such as "R1".
+    Raises CourseError before a notebook is named, for an unknown unit, a fraction outside 0–1, or a value that is no number.
     """
     if _notebook is None:
         raise CourseError("No notebook is named yet: call lessons.begin(...) before recording a result.")
@@ -52,13 +53,15 @@ def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="frac
     n = getattr(estimate, "n", None) if n is None else n
     if unit not in UNITS:
         raise CourseError(f"unit is {unit!r}: use one of {', '.join(UNITS)}.")
+    if not math.isfinite(value):
+        raise CourseError(f"{experiment}/{arm}/{metric}: the value is {value}: something was divided by nothing before it came here.")
     if n is None or n < 1:
         raise CourseError(f"{experiment}/{arm}/{metric}: n is {n}: say how many observations stand behind the value.")
     if unit == "fraction" and (low is None or not 0 <= low <= value <= high <= 1):
         raise CourseError(f"{experiment}/{arm}/{metric}: a fraction needs 0 ≤ low ≤ value ≤ high ≤ 1, not {low}, {value}, {high}.")
     line = {
         "notebook": _notebook, "experiment": experiment, "arm": arm, "group": group, "metric": metric, "value": value, "low": low,
-        "high": high, "n": n, "unit": unit, "seed": seed, "claims": list(claims), "source": "run",
+        "high": high, "n": int(n), "unit": unit, "seed": seed, "claims": list(claims), "source": "run",
         "size": os.environ.get("COURSE_SIZE", "live"), **_provenance(),
     }
     _append(line)
@@ -150,6 +153,8 @@ def load(source="run", path=None):
     """
     import pandas as pd
 
+    if source not in ("run", "reference"):
+        raise CourseError(f"source is {source!r}: use 'run' or 'reference'.")
     path = Path(path) if path else (results_file() if source == "run" else REFERENCE)
     columns = ["notebook", "experiment", "arm", "group", "metric", "value", "low", "high", "n", "unit", "seed", "claims",
                "source", "size", "model", "precision", "data_version"]

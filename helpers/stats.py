@@ -29,23 +29,33 @@ def fact_means(scores, facts):
 def mean_interval(scores, facts, draws=2000, seed=0):
     """Mean over facts and its 95% percentile bootstrap interval, facts drawn with replacement. Returns an Estimate.
 
-    Where every fact scores 0, or every fact scores 1, resampling shows no spread: the interval is then the exact binomial one.
-    Source: Efron and Tibshirani 1993; Clopper and Pearson 1934.
+    Near 0 and 1 resampling shows too little spread. Where the facts' scores, or what they lack to 1, add up to less than 5, the
+    interval is the exact binomial one instead. Scores lie between 0 and 1.
+    Source: Efron and Tibshirani 1993; Clopper and Pearson 1934, with the beta quantiles taken at counts that need not be whole.
     """
     means = fact_means(scores, facts)
-    if np.all(means == 0) or np.all(means == 1):
-        from scipy.stats import binomtest
+    right, wrong = means.sum(), len(means) - means.sum()
+    if min(right, wrong) < 5 or not np.ptp(means):
+        from scipy.stats import beta
 
-        exact = binomtest(int(means.sum()), len(means)).proportion_ci(0.95, method="exact")
-        return Estimate(float(means.mean()), exact.low, exact.high, len(means))
-    low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
+        low = beta.ppf(0.025, right, wrong + 1) if right > 0 else 0
+        high = beta.ppf(0.975, right + 1, wrong) if wrong > 0 else 1
+    else:
+        low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
     return Estimate(float(means.mean()), float(low), float(high), len(means))
 
 
 def difference_interval(first, second, facts, draws=2000, seed=0):
-    """Mean of `first` − `second`, paired by question, with its 95% bootstrap interval by fact. Returns an Estimate."""
+    """Mean of `first` − `second`, paired by question, with its 95% bootstrap interval by fact. Returns an Estimate.
+
+    Where all facts differ alike, resampling shows no spread; the interval then allows for the share of other facts that n could
+    have missed. Source: Efron and Tibshirani 1993; Hanley and Lippman-Hand 1983.
+    """
     means = fact_means(np.asarray(first, float) - np.asarray(second, float), facts)
     low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
+    if not np.ptp(means):  # no fact differs from another: what so few facts could have missed
+        missed = 1 - 0.025 ** (1 / len(means))
+        low, high = max(-1, low - missed), min(1, high + missed)
     return Estimate(float(means.mean()), float(low), float(high), len(means))
 
 

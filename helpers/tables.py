@@ -14,6 +14,8 @@ def _show(rows, columns):
 
 
 def _estimate(line):
+    if line["metric"] in ("mrr", "ndcg@10"):  # scores, not shares of anything
+        return f"{line['value']:.2f} ({line['low']:.2f} to {line['high']:.2f})"
     if line["unit"] == "fraction":
         return f"{line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})"
     return f"{line['value']:.1f} {line['unit']}" if line["unit"] != "count" else f"{line['value']:.1f}"
@@ -40,12 +42,13 @@ def answer(given):
 def figures(measured):
     """Recorded lines, arm → metric → line, as a table of arms and metrics with 95% intervals."""
     metrics = list(next(iter(measured.values())))
-    _show([(NAMES[arm], *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()], ["", *metrics])
+    _show([(NAMES[arm], *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()],
+          ["", *({"mrr": "MRR", "ndcg@10": "nDCG@10"}.get(metric, metric) for metric in metrics)])
 
 
-def choice(what, shares, chosen):
-    """Estimates by setting, with the chosen one marked."""
-    _show([(setting, share, "← chosen" if setting == chosen else "") for setting, share in shares.items()], [what, "right", ""])
+def choice(what, shares, chosen, measure):
+    """Estimates of a measure by setting, with the chosen one marked."""
+    _show([(NAMES.get(setting, setting), share, "← chosen" if setting == chosen else "") for setting, share in shares.items()], [what, measure, ""])
 
 
 def pairs(compared, ok, facts, p_values):
@@ -61,13 +64,22 @@ def pairs(compared, ok, facts, p_values):
         points = f"{100 * gap.value:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
         visible = f"{100 * smallest_effect(len(means), means.std(ddof=1)):.0f}"
         rows.append((NAMES[first], NAMES[second], (means > 0).sum(), (means < 0).sum(), points, f"{p:.3f}" if p >= 0.001 else "< 0.001", visible))
-    _show(rows, ["arm", "against", "facts better", "facts worse", "difference, points", "p (Holm)", "smallest visible"])
+    _show(rows, ["arm", "against", "facts better", "facts worse", "difference, points", "p (Holm)", "80% power from"])
 
 
-def hits(by_hit):
-    """Shares right when the gold chunk was among the passages and when it was not, as a sentence."""
-    parts = {"hit": "With the gold chunk among its passages", "miss": "without it"}
-    say("; ".join(f"{parts[arm]} ({line['n']} facts) the model is right on **{_estimate(line)}**" for arm, line in by_hit.items()) + ".")
+def hits(by_hit, oracle_scores, hit, facts):
+    """Shares right when the gold chunk was among the passages and when it was not, beside what the oracle arm made of the same questions.
+
+    by_hit: "hit", "miss" → line; oracle_scores, hit, facts: by question, the oracle's score, whether the gold chunk was found, the fact.
+    """
+    from helpers.stats import mean_interval
+
+    had = {"hit": True, "miss": False}
+    rows = []
+    for arm, line in by_hit.items():
+        mine = [i for i, found in enumerate(hit) if found == had[arm]]
+        rows.append((arm, len(mine), _estimate(line), mean_interval([oracle_scores[i] for i in mine], [facts[i] for i in mine])))
+    _show(rows, ["gold chunk", "questions", "right with what was retrieved", "right with the gold chunk (oracle)"])
 
 
 def trace(question, passages, reply, gold):
@@ -102,4 +114,6 @@ def guesses():
     kept = predictions()
     if not kept:
         return say("You made no predictions this time. Before the next lesson, write a number first: being wrong on record is what sticks.")
-    _show([(guess["question"], f"{guess['guess']:g} {guess['unit']}".strip()) for guess in kept.values()], ["you were asked", "you guessed"])
+    number = lambda guess, name: f"{guess[name]:.3g} {guess['unit']}".strip() if name in guess else "–"
+    _show([(guess["question"], number(guess, "guess"), number(guess, "measured")) for guess in kept.values()],
+          ["you were asked", "you guessed", "it came out at"])

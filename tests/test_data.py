@@ -50,6 +50,7 @@ def test_development_and_test_share_no_unseen_subject_and_no_phrasing():
     assert not {q.id for q in development} & {q.id for q in test}
     single = ("stable_unseen",)
     assert not {q.fact for q in development if q.group in single} & {q.fact for q in test if q.group in single}
+    assert {q.subject_split for q in world.load_questions(split="train")} == {"tuned"}
 
 
 def test_no_test_phrasing_nearly_repeats_a_training_phrasing():
@@ -112,6 +113,12 @@ def replace_in(name, old, new):
     (replace_in("documents/brenvato.md", "effective: 2029-06-11", "effective: soon"), "brenvato.md: effective is 'soon'"),
     (replace_in("documents/bulletin-2031-03-24-brenvato.md", "brenvato#ceiling", "brenvato#roof"), "supersedes: there is no 'brenvato#roof"),
     (lambda folder: (folder / "facts.csv").unlink(), "facts.csv can't be read"),
+    (lambda folder: (folder / "questions.jsonl").write_text(""), "questions.jsonl holds no rows"),
+    (lambda folder: (folder / "world.json").write_text("[]"), "world.json does not give the world's two dates"),
+    (replace_in("world.json", "2031-12-15", "2031-99-15"), "world.json does not give the world's two dates"),
+    (replace_in("facts.csv", "2031-03-23", "2031-03-99"), "valid_to: '2031-03-99' is no date"),
+    (replace_in("documents/brenvato.md", "effective: 2029-06-11", "effective: 2029-13-45"), "brenvato.md: the front matter is not YAML"),
+    (lambda folder: (folder / "documents" / "brenvato.md").write_bytes(b"---\xff"), "brenvato.md can't be read"),
     (lambda folder: shutil.rmtree(folder / "documents"), "There is no folder"),
     (replace_in("documents/brenvado.md", "\n## ", "\n## More\n\nBrenvado is taken every 14 hours.\n\n## "), "also holds 'every 14 hours'"),
 ])

