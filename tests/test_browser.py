@@ -23,11 +23,12 @@ def lab(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("lab") / "log"
+    own = {name: str(log.parent / name) for name in ("JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")}
     start = time.time()
     with open(log, "w") as file:
         server = subprocess.Popen(
             [sys.executable, "course.py", "lab", "--here", "--no-browser", "--port", str(port)],
-            cwd=COURSE, stdout=file, stderr=file, env={**os.environ, "JUPYTER_RUNTIME_DIR": str(log.parent / "runtime")},
+            cwd=COURSE, stdout=file, stderr=file, env={**os.environ, **own},
         )
     try:
         while not (found := re.search(rf"http://127\.0\.0\.1:{port}/lab\S*\?token=\w+", log.read_text())):
@@ -50,7 +51,7 @@ def test_the_first_notebook_opens_and_runs_without_a_failing_cell(lab, tmp_path)
         page.get_by_role("heading", name=re.compile("Start here")).first.wait_for(timeout=60_000)
         assert "00_start_here.ipynb" in page.url or page.get_by_text("00_start_here.ipynb").count()
         assert page.get_by_role("dialog").count() == 0  # nothing to click away first
-        done = page.locator(".jp-OutputArea").get_by_text("The archive of the desk is complete")
+        done = page.locator(".jp-OutputArea").get_by_text("RAG basics: look it up")  # the last cell's
         page.get_by_role("menuitem", name="Edit", exact=True).click()
         page.get_by_role("menuitem", name="Clear Outputs of All Cells", exact=True).click()
         done.wait_for(state="detached")
