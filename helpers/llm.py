@@ -157,14 +157,18 @@ def generate_timed(llm, prompt, max_new_tokens=32):
 def score_options(llm, prompts, options):
     """Log-probability (natural log, summed over tokens) of each option as the beginning of the reply: array [prompts, options].
 
-    Raises CourseError for an empty option list or an empty option.
+    options: texts, the same for all prompts, or one such list per prompt, all of one length.
+    Raises CourseError for an empty option list, an empty option, or lists of unequal length.
     """
     import numpy as np
     import torch
 
     if not options or not all(options):
         raise CourseError("score_options needs at least one option, and none of them empty.")
-    rows = [(_encode(llm, prompt), _plain_tokens(llm, option)) for prompt in prompts for option in options]
+    lists = [options] * len(prompts) if isinstance(options[0], str) else options
+    if len(lists) != len(prompts) or len({len(some) for some in lists}) > 1 or not all(map(all, lists)):
+        raise CourseError("score_options needs one list of options per prompt, all of one length, and no option empty.")
+    rows = [(_encode(llm, prompt), _plain_tokens(llm, option)) for prompt, some in zip(prompts, lists) for option in some]
     order = sorted(range(len(rows)), key=lambda row: len(rows[row][0]) + len(rows[row][1]))
     scores = np.zeros(len(rows))
     with torch.inference_mode():
@@ -176,7 +180,7 @@ def score_options(llm, prompts, options):
             logp = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, -longest:, None])[..., 0]
             for row, line in zip(batch, logp):
                 scores[row] = line[-len(rows[row][1]):].sum().item()
-    return scores.reshape(len(prompts), len(options))
+    return scores.reshape(len(prompts), -1)
 
 
 def _plain_tokens(llm, text):

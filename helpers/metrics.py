@@ -33,10 +33,11 @@ def exact_match(reply, answers):
     return float(any(normalise(reply) == normalise(answer) for answer in answers))
 
 
-def contains(reply, answers):
-    """1.0 when one of the answers stands in the reply as whole words, both normalised."""
+def contains(reply, answers, wrong=()):
+    """1.0 when one of the answers, and nothing of `wrong`, stands in the reply as whole words, all normalised."""
     said = f" {normalise(reply)} "
-    return float(any(f" {normalise(answer)} " in said for answer in answers))
+    holds = lambda some: any(f" {normalise(answer)} " in said for answer in some)
+    return float(holds(answers) and not holds(wrong))
 
 
 def token_f1(reply, answers):

@@ -9,7 +9,7 @@ from pathlib import Path
 from helpers import COURSE, CourseError
 
 KEY = ("experiment", "arm", "group", "metric", "seed", "source")
-UNITS = ("fraction", "s", "ms", "GB", "MB", "USD", "count", "per_s")
+UNITS = ("fraction", "difference", "ratio", "s", "ms", "GB", "MB", "USD", "bits", "count", "per_s")
 REFERENCE = COURSE / "data" / "reference" / "results.jsonl"
 _notebook = None
 
@@ -82,15 +82,19 @@ def record_answers(experiment, arm, replies, questions, claims=()):
     """
     from helpers import metrics
 
-    measures = {"contains": metrics.contains, "exact": metrics.exact_match, "f1": metrics.token_f1}
+    measures = {
+        "contains": lambda reply, q: metrics.contains(reply, q.answers, q.wrong),
+        "exact": lambda reply, q: metrics.exact_match(reply, q.answers),
+        "f1": lambda reply, q: metrics.token_f1(reply, q.answers),
+    }
     for group in sorted({question.group for question in questions}):
         some = [(reply, question) for reply, question in zip(replies, questions) if question.group == group]
         for name, measure in measures.items():
-            scores, facts = [measure(r, q.answers) for r, q in some], [q.fact for _, q in some]
+            scores, facts = [measure(r, q) for r, q in some], [q.fact for _, q in some]
             record_scores(experiment, arm, name, scores, facts, group=group, claims=claims)
     facts = [question.fact for question in questions]
     lines = {
-        name: record_scores(experiment, arm, name, [measure(r, q.answers) for r, q in zip(replies, questions)], facts, claims=claims)
+        name: record_scores(experiment, arm, name, [measure(r, q) for r, q in zip(replies, questions)], facts, claims=claims)
         for name, measure in measures.items()
     }
     words = sum(len(reply.split()) for reply in replies) / len(replies)

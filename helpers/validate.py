@@ -111,7 +111,10 @@ def _facts(facts, found):
 def _questions(asked, facts, found, dates):
     """Answers agree with facts.csv, stand in their gold sections, stand nowhere else with the subject, and are not given away."""
     now = {fact.fact_id: fact for fact in facts if not fact.valid_to or fact.valid_to >= dates["second"]}
-    old = {fact.fact_id: fact for fact in facts if fact.valid_to and fact.valid_to < dates["second"]}
+    old = {}
+    for fact in sorted(facts, key=lambda fact: fact.valid_from):
+        if fact.valid_to and dates["first"] <= fact.valid_to < dates["second"]:
+            old.setdefault(fact.fact_id, fact)
     force = documents.in_force(found, dates["second"])
     sections = {f"{d.id}#{s.anchor}" if s.anchor else d.id: s.text for d in force for s in d.sections}
     plain = {name: f" {metrics.normalise(text)} " for name, text in sections.items()}

@@ -33,9 +33,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Question:
-    """One phrasing of one question. `answers` are right today, `stale` were right once; `documents` hold the evidence."""
+    """One phrasing of one question.
+
+    `answers` are right today, `stale` were right once, `wrong` are the other names a comparison offers; `documents` hold the evidence.
+    `item` is the same for all phrasings of one question.
+    """
 
     id: str
+    item: str
     group: str
     subject_split: str
     split: str
@@ -44,13 +49,14 @@ class Question:
     question: str
     answers: tuple
     stale: tuple
+    wrong: tuple
     documents: tuple
     kind: str | None
 
     @property
     def fact(self):
-        """What intervals resample by: the fact asked about, or the question itself where no single fact stands behind it."""
-        return "+".join(self.facts) if self.facts else f"{self.group}:{self.question}"
+        """What intervals resample by: the facts asked about, or the item where no fact stands behind it."""
+        return "+".join(self.facts) or self.item
 
 
 def dates(folder=DATA):
@@ -128,7 +134,7 @@ def _all_questions(folder):
     for number, line in enumerate((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines(), 1):
         try:
             row = json.loads(line)
-            row.update({name: tuple(row[name]) for name in ("facts", "answers", "stale", "documents")})
+            row.update({name: tuple(row[name]) for name in ("facts", "answers", "stale", "wrong", "documents")})
             questions.append(Question(**row))
         except (ValueError, TypeError, KeyError) as problem:
             raise CourseError(
