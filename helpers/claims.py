@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from helpers import COURSE, CourseError
+from helpers.world import read_text
 
 VERDICTS = ("holds", "holds with a condition", "contradicted", "inconclusive", "not measured")
 COMPARE = {">": (operator.gt, "above"), "<": (operator.lt, "below")}
@@ -45,7 +46,7 @@ class Claim:
 def load_claims(path=COURSE / "data" / "claims.jsonl"):
     """Claim id → Claim, in file order. Raises CourseError naming the line that is not a claim."""
     claims = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         try:
             row = json.loads(line)
             row.update({name: tuple(row[name]) for name in ("holds", "with_condition", "contradicted")})

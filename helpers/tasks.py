@@ -5,7 +5,7 @@ import json
 import re
 
 from helpers import CourseError
-from helpers.world import DATA
+from helpers.world import DATA, read_text
 
 SPLITS = ("train", "development", "test")
 CATEGORIES = ("dosing", "side_effect", "interaction", "storage", "supply", "price", "paperwork", "feedback")
@@ -39,7 +39,7 @@ def load_canaries(folder=DATA):
 
 def load_prose(folder=DATA):
     """The passages of general.md, without their headings: everyday prose to measure perplexity on."""
-    parts = re.split(r"^## .+$", (folder / "general.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## .+$", read_text(folder / "general.md"), flags=re.MULTILINE)[1:]
     return [part.strip() for part in parts]
 
 
@@ -61,7 +61,7 @@ def _load(path, split=None):
 @functools.cache
 def _rows(path):
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         try:
             rows.append(json.loads(line))
         except ValueError as problem:

@@ -5,7 +5,10 @@ import datetime
 import functools
 import hashlib
 import json
+import os
 import random
+import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 from helpers import COURSE, CourseError, metrics
@@ -14,6 +17,7 @@ GROUPS = (
     "stable_tuned", "stable_unseen", "changed", "reversed", "two_document", "aggregate", "rule", "unanswerable", "staff_only",
 )
 DATA = COURSE / "data"
+VERSIONED = ("world.json", "facts.csv", "questions.jsonl", "triage.jsonl", "style.jsonl", "general.jsonl", "general.md", "canaries.jsonl")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,14 @@ class Question:
         return "+".join(self.facts) or self.item
 
 
+def read_text(path):
+    """The text of a file of data/. Raises CourseError where it can't be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CourseError(f"{path.name} can't be read ({getattr(problem, 'strerror', 'not UTF-8')}): put it back, for example with `git checkout data`.") from problem
+
+
 def dates(folder=DATA):
     """The world's two dates, as a dictionary with "first" and "second" (ISO text)."""
     try:
@@ -71,15 +83,14 @@ def dates(folder=DATA):
 def load_facts(folder=DATA):
     """All rows of facts.csv. Raises CourseError naming line and column of a malformed row."""
     columns = list(Fact.__dataclass_fields__)
-    with open(folder / "facts.csv", newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != columns:
-            raise CourseError(f"facts.csv, line 1: the columns are {reader.fieldnames}: they must be {columns}.")
-        facts = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise CourseError(f"facts.csv, line {reader.line_num}: it must have {len(columns)} columns; put values with commas in quotes.")
-            facts.append(Fact(**{**row, "aliases": tuple(filter(None, row["aliases"].split("|")))}))
+    reader = csv.DictReader(read_text(folder / "facts.csv").splitlines())
+    if reader.fieldnames != columns:
+        raise CourseError(f"facts.csv, line 1: the columns are {reader.fieldnames}: they must be {columns}.")
+    facts = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise CourseError(f"facts.csv, line {reader.line_num}: it must have {len(columns)} columns; put values with commas in quotes.")
+        facts.append(Fact(**{**row, "aliases": tuple(filter(None, row["aliases"].split("|")))}))
     return facts
 
 
@@ -111,6 +122,48 @@ def one_per_fact(questions):
     return list(first.values())
 
 
+def sized(questions, facts=36):
+    """What an experiment asks: in the full size ($COURSE_SIZE is "full") all the questions, else one phrasing of each of some facts.
+
+    facts: how many at most, drawn with a fixed seed, from each group in proportion. File order is kept.
+    """
+    if os.environ.get("COURSE_SIZE", "live") == "full":
+        return list(questions)
+    groups = defaultdict(list)
+    for question in one_per_fact(questions):
+        groups[question.group].append(question)
+    total, kept = sum(map(len, groups.values())), set()
+    for group in groups.values():
+        share = min(len(group), max(1, round(facts * len(group) / total)))
+        kept |= {question.id for question in random.Random(2031).sample(group, share)}
+    return [question for question in questions if question.id in kept]
+
+
+def chance_levels(questions):
+    """Group → the share right of a guesser who knows the form of the answer but not the answer.
+
+    The guess is drawn evenly from all answers of the same form ("… mg", "… days", words), or from all with a number where fewer than
+    three have that form; for a crate from the crates; in a comparison from the names it offers. "unanswerable" has no level.
+    """
+    items, pools, levels = {q.item: q for q in questions if q.answers}, defaultdict(set), defaultdict(list)
+    for q in items.values():
+        for form in _forms(q):
+            pools[form].add(q.answers[0])
+    for q in items.values():
+        pool = next(pools[form] for form in _forms(q) if len(pools[form]) >= 3)
+        share = sum(metrics.contains(guess, q.answers) for guess in pool) / len(pool)
+        levels[q.group].append(1 / (1 + len(q.wrong)) if q.wrong else share)
+    return {group: sum(some) / len(some) for group, some in levels.items()}
+
+
+def _forms(question):
+    """The form of an answer, then a wider one."""
+    answer = question.answers[0]
+    if re.search(r"\d", answer):
+        return re.sub(r"[\d.,:]+", "…", answer), "number"
+    return ("crate" if answer.endswith(" crate") else "count" if question.group == "aggregate" else "words"), "words"
+
+
 def gold_chunks(question, chunks):
     """Ids of the chunks that answer a question: those of its gold sections that hold an answer (all of them, where none does)."""
     there = [chunk for chunk in chunks if chunk.section in question.documents]
@@ -131,7 +184,7 @@ def other_chunks(questions, chunks, k, seed=0):
 @functools.cache
 def _all_questions(folder):
     questions = []
-    for number, line in enumerate((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(folder / "questions.jsonl").splitlines(), 1):
         try:
             row = json.loads(line)
             row.update({name: tuple(row[name]) for name in ("facts", "answers", "stale", "wrong", "documents")})
@@ -146,9 +199,12 @@ def _all_questions(folder):
 
 @functools.cache
 def data_version(folder=DATA):
-    """Twelve hexadecimal digits over everything in data/ that an experiment reads: another hash, another world."""
+    """Twelve hexadecimal digits over everything in data/ that an experiment reads: another hash, another world.
+
+    The claims are left out: a verdict's rule may change without changing what was measured.
+    """
     total = hashlib.sha256()
-    paths = [folder / "world.json", folder / "facts.csv", folder / "questions.jsonl", *sorted((folder / "documents").rglob("*.md"))]
-    for path in paths:
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    for path in [*(folder / name for name in VERSIONED), *sorted((folder / "documents").rglob("*.md"))]:
+        text = read_text(path).encode()
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + text + b"\0")
     return total.hexdigest()[:12]
