@@ -352,6 +352,11 @@ def run(options):
     hand_over([python, "-m", "helpers.running"] + notebooks + out + (["--save"] if options.save else []))
 
 
+def reference(options):
+    python = ready(options)
+    hand_over([python, "-m", "helpers.reference"] + options.notebooks + (["--seeds", *options.seeds] if options.seeds else []))
+
+
 def warm(options):
     ready(options)
     print(f"Everything is in place. Next: {COMMAND} lab")
@@ -399,6 +404,11 @@ def parse(arguments):
     made.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics, or a path")
     made.add_argument("--out", metavar="DIR", help="leave the executed notebooks and results.jsonl in this folder")
     made.add_argument("--save", action="store_true", help="write the outputs back into the notebooks themselves (for authors)")
+    made = add(reference, "Recompute data/reference: every notebook at full size, with three seeds (for authors; it takes hours).",
+               "What is there and current is left out, so an interrupted run goes on where it stopped.",
+               "reference", "reference 01_rag_basics --seeds 0")
+    made.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics (default: all)")
+    made.add_argument("--seeds", nargs="+", metavar="SEED", help="default: 0 1 2")
     add(warm, "Set up everything, weights included, and stop there.", "For container images, hubs and classrooms.",
         "warm", "warm --here")
     add(doctor, "Say what machine this is, what is missing, and how many minutes each notebook will take.",

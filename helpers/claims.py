@@ -18,21 +18,25 @@ TEST = re.compile(r"([a-z]+\.[a-z_]+) ([A-Za-z0-9_]+) ([a-z0-9_]+) ([a-z0-9_@]+)
 class Claim:
     """One claim with its rule. `holds`, `with_condition` and `contradicted` are lists of tests, all of which must come out true.
 
-    A test reads "experiment arm group metric > number". The arm a_over_b is the paired difference a − b, a_per_b the ratio a / b.
-    `smallest_effect` is what `planned_n` facts (or runs) with this `spread` would show four times out of five, in `unit`.
+    A test reads "experiment arm group metric > number". The arm a_over_b is the paired difference a − b, a_versus_b the difference of two
+    groups of different items, a_per_b the ratio a / b. `pilot`: figures of a smaller pilot were known when the rule was written.
+    `by_construction`: what cannot come out otherwise, and why. `smallest_effect` is the mean difference from zero that `planned_n` facts (or
+    runs) with this `spread` would show four times out of five, in `unit`; None for costs and durations, which are not sampled.
     """
 
     id: str
     claim: str
     notebook: str
     dated: str
+    pilot: bool
     holds: tuple
     condition: str | None
     with_condition: tuple
     contradicted: tuple
-    planned_n: int
-    spread: float
-    smallest_effect: float
+    by_construction: str | None
+    planned_n: int | None
+    spread: float | None
+    smallest_effect: float | None
     unit: str
     limit: str
 
@@ -95,7 +99,7 @@ def check(test, records):
 def in_words(test):
     """A test as a sentence part: "contains of retrieved minus base in rag.answers (all) is above 0"."""
     experiment, arm, group, metric, sign, number = TEST.fullmatch(test).groups()
-    arm = arm.replace("_over_", " minus ").replace("_per_", " divided by ")
+    arm = arm.replace("_over_", " minus ").replace("_versus_", " minus ").replace("_per_", " divided by ")
     return f"{metric} of {arm} in {experiment} ({group}) is {COMPARE[sign][1]} {number}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from helpers import COURSE, CourseError
 
 KINDS = ("monograph", "policy", "faq", "bulletin")
+LONGEST = 150  # words: what the embedder reads of a chunk; more would not fit a prompt either
 FIELDS = ("id", "title", "kind", "effective", "supersedes", "access")
 
 
@@ -80,7 +81,7 @@ def parse_document(path):
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
         raise CourseError(f"{path.name} can't be read ({problem}): save it as UTF-8 text.") from problem
-    parts = re.split(r"^---\s*$", text, maxsplit=2, flags=re.MULTILINE)
+    parts = re.split(r"^---\s*$", without_control_characters(text), maxsplit=2, flags=re.MULTILINE)
     if len(parts) != 3 or parts[0].strip():
         raise CourseError(f"{path.name}: no front matter. Begin the file with '---', the fields {', '.join(FIELDS)}, and '---'.")
     try:
@@ -112,6 +113,11 @@ def _sections(body):
     parts = re.split(r"^##\s+(.+?)\s*$", "\n" + body, flags=re.MULTILINE)
     pairs = [("", parts[0])] + list(zip(parts[1::2], parts[2::2]))
     return tuple(Section(slug(heading), heading, text.strip()) for heading, text in pairs if text.strip())
+
+
+def without_control_characters(text):
+    """A text with control characters turned into spaces; line ends and tabs stay."""
+    return re.sub(r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]", " ", text)
 
 
 def slug(heading):
@@ -146,7 +152,8 @@ def readable_by(documents, role):
 def chunk(documents, words=60, overlap=0):
     """Cut documents into chunks of whole sentences, at most about `words` words each, never across a section.
 
-    Neighbours share `overlap` words' worth of sentences. A sentence longer than `words` is a chunk of its own.
+    Neighbours share `overlap` words' worth of sentences. A sentence longer than `words` is a chunk of its own, one of more than
+    LONGEST words is cut.
     """
     if words < 1 or not 0 <= overlap < words:
         raise CourseError(f"words is {words} and overlap {overlap}: words must be 1 or more, and overlap smaller than words.")
@@ -155,7 +162,7 @@ def chunk(documents, words=60, overlap=0):
         for section in document.sections:
             title = f"{document.title}, {section.heading}" if section.heading else document.title
             place = f"{document.id}#{section.anchor}" if section.anchor else document.id
-            pieces = _pack(sentences(section.text), words, overlap)
+            pieces = _pack([part for sentence in sentences(section.text) for part in _cut(sentence)], words, overlap)
             chunks += [Chunk(f"{place}/{n}", place, title, body) for n, body in enumerate(pieces, 1)]
     return chunks
 
@@ -164,6 +171,12 @@ def sentences(text):
     """The sentences of a text; a line of a table or list counts as one."""
     parts = re.split(r"(?<=[.!?])\s+(?=[\"'“(]?[A-Z0-9])|\n+(?=\s*[|*\-•])|\n{2,}", text)
     return [" ".join(part.split()) for part in parts if part and part.strip()]
+
+
+def _cut(sentence):
+    """A sentence in pieces of at most LONGEST words, for texts that know no full stops."""
+    words = sentence.split()
+    return [" ".join(words[i:i + LONGEST]) for i in range(0, len(words), LONGEST)]
 
 
 def _pack(parts, words, overlap):

@@ -33,11 +33,26 @@ def exact_match(reply, answers):
     return float(any(normalise(reply) == normalise(answer) for answer in answers))
 
 
+UNIT = "mg|ml|g|kg|µg|°c|%|milligrams?|grams?|minutes?|mins?|hours?|days?|weeks?|months?|years?|marks?|degrees?|seconds?|point"
+
+
 def contains(reply, answers, wrong=()):
-    """1.0 when one of the answers, and nothing of `wrong`, stands in the reply as whole words, all normalised."""
+    """1.0 when one of the answers stands in the reply as whole words, both normalised, and before anything of `wrong`.
+
+    wrong: other names that the question offers; the first one named decides. An answer that is a bare number counts only where no unit follows it.
+    """
     said = f" {normalise(reply)} "
-    holds = lambda some: any(f" {normalise(answer)} " in said for answer in some)
-    return float(holds(answers) and not holds(wrong))
+    places = [_place(said, normalise(answer)) for answer in answers]
+    found = min((place for place in places if place >= 0), default=None)
+    others = [_place(said, normalise(name)) for name in wrong]
+    return float(found is not None and not any(0 <= place < found for place in others))
+
+
+def _place(said, answer):
+    """Where an answer stands in a normalised reply; −1 for nowhere."""
+    after = rf"(?! (?:{UNIT}) )" if answer.isdigit() else ""
+    match = re.search(rf" {re.escape(answer)}{after}(?= )", said) if answer else None
+    return match.start() if match else -1
 
 
 def token_f1(reply, answers):
@@ -48,6 +63,17 @@ def token_f1(reply, answers):
 def _f1(said, gold):
     common = sum((Counter(said) & Counter(gold)).values())
     return 2 * common / (len(said) + len(gold)) if common else 0.0
+
+
+REFUSAL = re.compile(
+    r"\b(?:do|does|did)(?: not|n't) (?:know|say|state|mention|contain|provide)\b|(?:\bnot|n't) (?:sure|stated|mentioned|found|provided|able to)\b"
+    r"|\bcan(?:not|'t| not) (?:say|tell|answer|find|help)\b|\bno (?:information|passage|answer)\b|\bunknown\b|\bsorry\b", re.IGNORECASE,
+)
+
+
+def refuses(reply):
+    """1.0 when a reply says that it does not know or that the passages do not tell."""
+    return float(bool(REFUSAL.search(reply.replace("’", "'"))))
 
 
 def recall_at_k(ranked, gold, k):

@@ -5,18 +5,29 @@ import textwrap
 
 COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blindness
     "base": "#767676", "few_shot": "#0072B2", "retrieved": "#D55E00", "few_shot_retrieved": "#CC79A7", "oracle": "#009E73",
-    "random": "#56B4E9", "keyword": "#0072B2", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
+    "random": "#56B4E9", "keyword": "#0072B2", "letters": "#E69F00", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
 }
 MARKERS = {
     "base": "o", "few_shot": "s", "retrieved": "D", "few_shot_retrieved": "P", "oracle": "^", "random": "X",
-    "keyword": "s", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^",
+    "keyword": "s", "letters": "v", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^",
 }
 NAMES = {
     "base": "base (no passages)", "few_shot": "few-shot (no passages)", "retrieved": "retrieved passages",
     "few_shot_retrieved": "few-shot + retrieved", "oracle": "the right passage (oracle)", "random": "random passages",
-    "keyword": "keyword (BM25)", "dense": "dense (embeddings)", "fused": "fused",
+    "keyword": "words (BM25)", "letters": "letter pieces (BM25)", "dense": "dense (embeddings)", "fused": "dense + letters, fused",
     "old": "old index", "mixed": "mixed index", "new": "new index",
 }
+
+
+def name(arm):
+    """What an arm is called in figures and tables."""
+    return NAMES.get(arm, arm.replace("_", " "))
+
+
+def _look(arm, row=0):
+    """Colour and marker of an arm; one that has none of its own takes them by its place in the figure."""
+    colours, markers = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#767676"), "sD^PXov"
+    return COLOURS.get(arm, colours[row % 7]), MARKERS.get(arm, markers[row % 7])
 
 
 def use_house_style():
@@ -111,7 +122,7 @@ def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
     axes.hist(100 * flipped, bins=np.arange(-50.5, 51) * width, color="#56B4E9", edgecolor="white")
     axes.axvline(100 * means.mean(), color="#D55E00", linewidth=2)
     axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", xlim=(-60, 60),
-             title=f"{NAMES[first].capitalize()} against {NAMES[second]}")
+             title=f"{name(first).capitalize()} against {name(second)}")
     show(figure, f"Histogram of {draws} differences under random sign flips, centred on 0; a line marks the measured difference, {100 * means.mean():+.0f} points.",
          f"The line is what we measured: {100 * means.mean():+.0f} points. Of {draws:,} permutations, {as_far} came that far in either direction: p = {p:.4f}.")
 
@@ -131,22 +142,63 @@ def discount_picture():
          "Both pay in full for first place. From there nDCG falls more slowly: tenth place still earns 0.29, against 0.10.")
 
 
-def intervals(lines, title, xlabel, reading):
-    """Draw recorded shares with their intervals, a row per arm, in the order given, and show the figure.
+def intervals(lines, title, xlabel, reading, names=None):
+    """Draw recorded shares with their intervals, a row per line, in the order given, and show the figure.
 
-    lines: what results.record returned (fractions), all of one metric. Labels and alt text come from the lines themselves.
+    lines: what results.record returned (fractions or differences), all of one metric. Labels and alt text come from the lines themselves; names: what to
+    call them where the arm does not tell them apart. A grey band is the range of the reference run's intervals, where there is one.
     """
     import matplotlib.pyplot as plt
 
+    from helpers.results import reference_of
+
+    labels = names or [name(line["arm"]) for line in lines]
     figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(lines)))
-    for row, line in enumerate(reversed(lines)):
-        arm = line["arm"]
-        axes.plot([line["low"], line["high"]], [row, row], color=COLOURS[arm], linewidth=2.5, solid_capstyle="butt")
-        axes.plot(line["value"], row, MARKERS[arm], color=COLOURS[arm], markersize=8)
+    banded = False
+    for place, line in enumerate(lines):
+        row, (colour, marker) = len(lines) - 1 - place, _look(line["arm"], place)
+        reference = reference_of(line)
+        if reference:
+            low, high = min(r["low"] for r in reference), max(r["high"] for r in reference)
+            axes.barh(row, high - low, left=low, height=0.55, color="#DDDDDD", label=None if banded else "reference run, full size")
+            banded = True
+        axes.plot([line["low"], line["high"]], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+        axes.plot(line["value"], row, marker, color=colour, markersize=8)
         axes.annotate(f"{line['value']:.0%}", (line["high"], row), xytext=(8, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(lines)), [NAMES[line["arm"]] for line in reversed(lines)])
-    axes.set(xlim=(-0.02, 1.08), ylim=(-0.6, len(lines) - 0.4), xlabel=xlabel)
+    axes.set_yticks(range(len(lines)), list(reversed(labels)))
+    least = -0.02 if lines[0]["unit"] == "fraction" else min(-0.02, min(line["low"] for line in lines) - 0.05)
+    axes.set(xlim=(least, 1.08), ylim=(-0.6, len(lines) - 0.4), xlabel=xlabel)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_title("\n".join(textwrap.wrap(title, 78)))
-    said = "; ".join(f"{NAMES[line['arm']]} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for line in lines)
+    if banded:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    said = "; ".join(f"{label} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for label, line in zip(labels, lines))
     show(figure, f"{title} {xlabel}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)
+
+
+def curves(points, title, xlabel, ylabel, reading, log=False):
+    """Draw recorded figures against a setting, a curve per name, with intervals where the lines have them, and show the figure.
+
+    points: name → list of (setting, line), the settings numbers in rising order. log: a logarithmic axis of settings.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 3.2))
+    for place, (arm, some) in enumerate(points.items()):
+        (colour, marker), settings, values = _look(arm, place), [x for x, _ in some], [line["value"] for _, line in some]
+        if all(line["low"] is not None for _, line in some):
+            axes.fill_between(settings, [line["low"] for _, line in some], [line["high"] for _, line in some], color=colour, alpha=0.15)
+        axes.plot(settings, values, marker + "-", color=colour, label=name(arm))
+    share = next(iter(points.values()))[0][1]["unit"] == "fraction"
+    if share:
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.set_ylim(-0.02, 1.02)
+    if log:
+        axes.set_xscale("log")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title("\n".join(textwrap.wrap(title, 78)))
+    if len(points) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    number = lambda value: f"{value:.0%}" if share else f"{value:.3g}"
+    said = "; ".join(f"{name(arm)}: " + ", ".join(f"{number(line['value'])} at {x:g}" for x, line in some) for arm, some in points.items())
+    show(figure, f"{title} {ylabel} against {xlabel}: {said}.", reading)

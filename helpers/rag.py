@@ -5,10 +5,13 @@ import time
 from dataclasses import dataclass
 
 from helpers import CourseError
+from helpers.documents import without_control_characters
 from helpers.llm import chat_prompt, generate, generate_timed
+from helpers.results import seed
 
 MAX_QUESTION_WORDS = 200
 MAX_NEW_TOKENS = 24
+NOTHING_FOUND = "I found no passage about this."
 CLOSED_BOOK = "Answer the question with a few words."
 GROUNDED = "Answer the question from the passages with a few words and cite the passage."
 
@@ -25,8 +28,8 @@ class Answer:
 
 
 def check_question(question):
-    """The question without surrounding space. Raises CourseError for an empty one or one of more than 200 words."""
-    question = question.strip()
+    """The question on one line, without control characters. Raises CourseError for an empty one or one of more than 200 words."""
+    question = " ".join(without_control_characters(question).split())
     if not question:
         raise CourseError("The question is empty: write what you want to know.")
     if len(question.split()) > MAX_QUESTION_WORDS:
@@ -67,6 +70,8 @@ _EXAMPLES = (  # question, passages (the right one first), answer
     ("What will I be asked to pay for my Pellidrine?", (_PRICE, _LABEL), "8.15 marks"),
     ("When is my next Hestorel due after this one?", (_GAP, _AGE), "after 13 hours"),
 )
+_turn = seed() % len(_EXAMPLES)  # another seed shows the examples in another order
+_EXAMPLES = _EXAMPLES[_turn:] + _EXAMPLES[:_turn]
 CLOSED_BOOK_EXAMPLES = tuple((question, answer) for question, _, answer in _EXAMPLES)
 GROUNDED_EXAMPLES = tuple(
     (f"{_numbered(passages)}\n\nQuestion: {question}\nAnswer:", f"{answer} [1]") for question, passages, answer in _EXAMPLES
@@ -80,11 +85,16 @@ def cited(reply, passages):
 
 
 def ask(llm, question, index, k=3, examples=()):
-    """Answer one question from an index: an Answer with the seconds of searching (embedding included), reading and writing."""
+    """Answer one question from an index: an Answer with the seconds of searching (embedding included), reading and writing.
+
+    Where the search finds nothing, the answer says so and the model is not asked.
+    """
     question = check_question(question)
     start = time.perf_counter()
     passages = tuple(hit.chunk for hit in index.search([question], k)[0])
     searched = time.perf_counter() - start
+    if not passages:  # the model is not asked at all: without a passage it would make something up
+        return Answer(question, NOTHING_FOUND, (), (), {"search": searched, "read": 0.0, "write": 0.0})
     text, reading, writing = generate_timed(llm, grounded_prompt(llm, question, passages, examples), MAX_NEW_TOKENS)
     return Answer(question, text, passages, cited(text, passages), {"search": searched, "read": reading, "write": writing})
 

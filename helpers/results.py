@@ -10,6 +10,8 @@ from helpers import COURSE, CourseError
 
 KEY = ("experiment", "arm", "group", "metric", "seed", "source")
 UNITS = ("fraction", "difference", "ratio", "s", "ms", "GB", "MB", "USD", "bits", "count", "per_s")
+COLUMNS = ["notebook", "experiment", "arm", "group", "metric", "value", "low", "high", "n", "unit", "seed", "claims",
+           "source", "size", "model", "precision", "data_version"]
 REFERENCE = COURSE / "data" / "reference" / "results.jsonl"
 _notebook = None
 
@@ -40,7 +42,12 @@ def set_notebook(name):
     _notebook = name
 
 
-def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=(), seed=0):
+def seed():
+    """The seed of this run, from $COURSE_SEED; 0 unless a reference run sets another."""
+    return int(os.environ.get("COURSE_SEED", "0"))
+
+
+def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=()):
     """Write one measurement and return its line, a dictionary as data/schemas/result.schema.json has it.
 
     estimate: a stats.Estimate, or a plain number (then give n; low and high are null). claims: a list of ids such as "R1".
@@ -61,7 +68,7 @@ def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="frac
         raise CourseError(f"{experiment}/{arm}/{metric}: a fraction needs 0 ≤ low ≤ value ≤ high ≤ 1, not {low}, {value}, {high}.")
     line = {
         "notebook": _notebook, "experiment": experiment, "arm": arm, "group": group, "metric": metric, "value": value, "low": low,
-        "high": high, "n": int(n), "unit": unit, "seed": seed, "claims": list(claims), "source": "run",
+        "high": high, "n": int(n), "unit": unit, "seed": seed(), "claims": list(claims), "source": "run",
         "size": os.environ.get("COURSE_SIZE", "live"), **_provenance(),
     }
     _append(line)
@@ -73,6 +80,17 @@ def record_scores(experiment, arm, metric, scores, facts, **more):
     from helpers.stats import mean_interval
 
     return record(experiment, arm, metric, mean_interval(scores, facts), **more)
+
+
+def record_difference(experiment, first, second, metric, scores, others, facts, *, group="all", claims=()):
+    """The paired difference of two arms' per-question scores, first − second, with its interval by fact, recorded. Returns the line.
+
+    Its arm is named first_over_second, as the rules of claims.jsonl have it.
+    """
+    from helpers.stats import difference_interval
+
+    gap = difference_interval(scores, others, facts)
+    return record(experiment, f"{first}_over_{second}", metric, gap, group=group, unit="difference", claims=claims)
 
 
 def record_answers(experiment, arm, replies, questions, claims=()):
@@ -121,12 +139,15 @@ def record_ranking(experiment, arm, ranked, gold, facts, claims=()):
 
 
 def record_update(experiment, arm, replies, questions, seconds, claims=()):
-    """Score replies about changed facts (contains: the new value; stale: the old one) and record them with the seconds it took."""
+    """Score replies about changed facts and record them with the seconds it took.
+
+    contains: the new value is given; stale: the old one is, and not the new one (a bulletin may say "no longer 35 mg but 28 mg").
+    """
     from helpers import metrics
 
     facts = [question.fact for question in questions]
     scored = {"contains": [metrics.contains(r, q.answers) for r, q in zip(replies, questions)],
-              "stale": [metrics.contains(r, q.stale) for r, q in zip(replies, questions)]}
+              "stale": [metrics.contains(r, q.stale) * (1 - metrics.contains(r, q.answers)) for r, q in zip(replies, questions)]}
     for group in ("changed", "all"):  # one and the same here; "all" is where every experiment has its overall figure
         lines = {name: record_scores(experiment, arm, name, scores, facts, group=group, claims=claims) for name, scores in scored.items()}
     return {**lines, "seconds": record(experiment, arm, "seconds", seconds, n=1, unit="s", claims=claims)}
@@ -149,24 +170,31 @@ def _append(line):
         raise CourseError(f"The result could not be written to {path} ({problem.strerror}): make room, or set COURSE_DATA to another folder.") from problem
 
 
-def load(source="run", path=None):
-    """The lines of a results file as a DataFrame, the last line of each key only.
+def reference_of(line):
+    """The reference lines (all seeds) of the same experiment, arm, group and metric as a line of this run; often none."""
+    same = ("experiment", "arm", "group", "metric")
+    return [r for r in lines("reference") if all(r[name] == line[name] for name in same)]
 
-    source: "run" (this machine) or "reference" (shipped with the course). Empty, with the contract's columns, when there is none.
-    Raises CourseError naming the line that is not a record.
+
+def lines(source="run", path=None):
+    """The lines of a results file as dictionaries, the last line of each key only. source: "run" (this machine) or "reference".
+
+    An empty list where there is no file. Raises CourseError naming the line that is not a record.
     """
-    import pandas as pd
-
     if source not in ("run", "reference"):
         raise CourseError(f"source is {source!r}: use 'run' or 'reference'.")
-    path = Path(path) if path else (results_file() if source == "run" else REFERENCE)
-    columns = ["notebook", "experiment", "arm", "group", "metric", "value", "low", "high", "n", "unit", "seed", "claims",
-               "source", "size", "model", "precision", "data_version"]
-    kept = {}
+    path, kept = Path(path) if path else (results_file() if source == "run" else REFERENCE), {}
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
         try:
             line = json.loads(text)
-            kept[tuple(line[name] for name in KEY)] = {name: line[name] for name in columns}
+            kept[tuple(line[name] for name in KEY)] = {name: line[name] for name in COLUMNS}
         except (ValueError, KeyError, TypeError) as problem:
             raise CourseError(f"{path}, line {number} is not a result ({problem}): delete that line, or the file, and run the notebook again.") from problem
-    return pd.DataFrame([line for line in kept.values() if line["source"] == source], columns=columns)
+    return [line for line in kept.values() if line["source"] == source]
+
+
+def load(source="run", path=None):
+    """The same as a DataFrame with the contract's columns."""
+    import pandas as pd
+
+    return pd.DataFrame(lines(source, path), columns=COLUMNS)

@@ -1,6 +1,7 @@
 """Retrieval: sentence embeddings in a FAISS index, words in a BM25 index, and the fusion of both."""
 
 import functools
+import re
 from dataclasses import dataclass
 
 from helpers import CourseError, weights
@@ -30,15 +31,22 @@ def embed(texts):
 
 
 class DenseIndex:
-    """Chunks by meaning: exact search for the nearest embeddings by cosine (faiss.IndexFlatIP)."""
+    """Chunks by meaning: exact search for the nearest embeddings by cosine (faiss.IndexFlatIP).
 
-    def __init__(self, chunks):
+    reuse: an older DenseIndex; chunks that it has already, word for word, are not embedded again.
+    """
+
+    def __init__(self, chunks, reuse=None):
         import faiss
+        import numpy as np
 
-        self.chunks = _not_empty(chunks)
-        vectors = embed(chunk.text for chunk in self.chunks)
-        self.index = faiss.IndexFlatIP(vectors.shape[1])
-        self.index.add(vectors)
+        self.chunks = _checked(chunks)
+        known = dict(zip((chunk.text for chunk in reuse.chunks), reuse.vectors)) if reuse else {}
+        fresh = [chunk.text for chunk in self.chunks if chunk.text not in known]
+        known.update(zip(fresh, embed(fresh) if fresh else ()))
+        self.vectors = np.stack([known[chunk.text] for chunk in self.chunks])
+        self.index = faiss.IndexFlatIP(self.vectors.shape[1])
+        self.index.add(self.vectors)
 
     def search(self, questions, k=3):
         """The k best hits, best first, for each question (all chunks where there are fewer than k)."""
@@ -50,27 +58,43 @@ class DenseIndex:
         return [[Hit(self.chunks[row], float(score)) for row, score in zip(*pair)] for pair in zip(rows, scores)]
 
 
-class KeywordIndex:
-    """Chunks by words: BM25 (Robertson et al.; the variant of Lucene), through bm25s, without common English words."""
+def words(text):
+    """The words of a text, in lower case, without the commonest English ones."""
+    import bm25s
 
-    def __init__(self, chunks):
+    return bm25s.tokenize([text], stopwords="en", return_ids=False, show_progress=False)[0]
+
+
+def letter_pieces(text, length=4):
+    """Every run of `length` letters inside the words of a text: #bre, bren, renv … for Brenvato. A misspelt word keeps most of them."""
+    marked = (f"#{word}#" for word in re.findall(r"[^\W_]+", text.lower()))
+    return [word[i:i + length] for word in marked for i in range(max(1, len(word) - length + 1))]
+
+
+class KeywordIndex:
+    """Chunks by the terms they share with the question: BM25 (Robertson et al.; the variant of Lucene), through bm25s.
+
+    terms: what turns a text into its terms: words, or letter_pieces.
+    """
+
+    def __init__(self, chunks, terms=words):
         import bm25s
 
-        self.chunks = _not_empty(chunks)
+        self.chunks, self.terms = _checked(chunks), terms
         self.index = bm25s.BM25()
-        self.index.index(self._words([chunk.text for chunk in self.chunks]), show_progress=False)
+        self.index.index([terms(chunk.text) for chunk in self.chunks], show_progress=False)
 
     def search(self, questions, k=3):
-        """The k best hits, best first, for each question; fewer where fewer chunks share a word with it."""
+        """The k best hits, best first, for each question; fewer where fewer chunks share a term with it, none for no terms at all."""
         k = min(_positive(k), len(self.chunks))
-        rows, scores = self.index.retrieve(self._words(_asked(questions)), k=k, show_progress=False)
-        return [[Hit(self.chunks[row], float(score)) for row, score in zip(*pair) if score > 0] for pair in zip(rows, scores)]
+        return [self._search(self.terms(question), k) for question in _asked(questions)]
 
-    @staticmethod
-    def _words(texts):
-        import bm25s
-
-        return bm25s.tokenize(texts, stopwords="en", return_ids=False, show_progress=False)
+    def _search(self, terms, k):
+        known = [term for term in terms if term in self.index.vocab_dict]
+        if not known:
+            return []
+        rows, scores = self.index.retrieve([known], k=k, show_progress=False)
+        return [Hit(self.chunks[row], float(score)) for row, score in zip(rows[0], scores[0]) if score > 0]
 
 
 class FusedIndex:
@@ -79,6 +103,8 @@ class FusedIndex:
     def __init__(self, *indexes, depth=20):
         self.indexes, self.depth = indexes, depth
         self.chunks = indexes[0].chunks
+        for index in indexes[1:]:
+            check_current(index, self.chunks)
 
     def search(self, questions, k=3):
         """The k best hits, best first, for each question."""
@@ -100,10 +126,25 @@ def fuse(rankings, constant=60):
     return [Hit(chunks[name], scores[name]) for name in best]
 
 
-def _not_empty(chunks):
+def check_current(index, chunks):
+    """Does an index hold just these chunks? Raises CourseError saying how far they have moved apart."""
+    held, wanted = ({(chunk.id, chunk.text) for chunk in some} for some in (index.chunks, chunks))
+    if held != wanted:
+        raise CourseError(
+            f"The index is not of these documents: it lacks {len(wanted - held)} of their chunks and holds {len(held - wanted)} that are "
+            "not there (any more). Build the index again."
+        )
+
+
+def _checked(chunks):
     chunks = list(chunks)
     if not chunks:
         raise CourseError("There are no chunks to index: load some documents and cut them into chunks first.")
+    seen = set()
+    for chunk in chunks:
+        if chunk.id in seen:
+            raise CourseError(f"Two chunks have the id {chunk.id!r}: give every document an id of its own.")
+        seen.add(chunk.id)
     return chunks
 
 

@@ -105,14 +105,14 @@ def load(path):
     return notebook
 
 
-def execute(notebook, path, variables):
+def execute(notebook, path, variables, cell_seconds=CELL_SECONDS):
     """Execute every cell of `notebook`, in place, in the folder of `path`, with `variables` added to the environment.
 
-    Returns (seconds, peak memory of the kernel in GB). Raises CellFailed at the first cell that does not end well.
+    A cell may take `cell_seconds`. Returns (seconds, peak memory of the kernel in GB). Raises CellFailed at the first cell that does not end well.
     """
     started = time.perf_counter()
     client = NotebookClient(
-        notebook, kernel_name="python3", kernel_manager_class=ThisPython, timeout=CELL_SECONDS, coalesce_streams=True,
+        notebook, kernel_name="python3", kernel_manager_class=ThisPython, timeout=cell_seconds, coalesce_streams=True,
         record_timing=False, store_widget_state=False, resources={"metadata": {"path": str(Path(path).parent)}},
     )
     for cell in notebook.cells:
@@ -126,15 +126,15 @@ def execute(notebook, path, variables):
                 client.execute_cell(cell, number)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 _show("")
-                raise CellFailed(f"{path.name}, cell {number + 1} ({_first_line(cell)}): {_why(error)}") from None
+                raise CellFailed(f"{path.name}, cell {number + 1} ({_first_line(cell)}): {_why(error, cell_seconds)}") from None
         return time.perf_counter() - started, peak.gigabytes()
 
 
-def _why(error):
+def _why(error, cell_seconds):
     if isinstance(error, CellExecutionError):
         return f"{error.ename}: {' '.join(error.evalue.split())}"
     if isinstance(error, CellTimeoutError):
-        return f"did not end within {CELL_SECONDS / 60:.0f} minutes."
+        return f"did not end within {cell_seconds / 60:.0f} minutes."
     return "the kernel died, most likely because memory ran out: close other programs and run it again."
 
 

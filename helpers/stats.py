@@ -59,6 +59,16 @@ def difference_interval(first, second, facts, draws=2000, seed=0):
     return Estimate(float(means.mean()), float(low), float(high), len(means))
 
 
+def unpaired_difference_interval(first, first_facts, second, second_facts, draws=2000, seed=0):
+    """Mean of `first` − mean of `second`, scores of different questions, with its 95% bootstrap interval by fact. Returns an Estimate.
+
+    Facts are drawn anew in each of the two groups. Source: Efron and Tibshirani 1993, the two-sample problem.
+    """
+    a, b = fact_means(first, first_facts), fact_means(second, second_facts)
+    low, high = np.percentile(_resampled_means(a, draws, seed) - _resampled_means(b, draws, seed + 1), [2.5, 97.5])
+    return Estimate(float(a.mean() - b.mean()), float(low), float(high), len(a) + len(b))
+
+
 def _resampled_means(means, draws, seed):
     rng = np.random.default_rng(seed)
     return means[rng.integers(len(means), size=(draws, len(means)))].mean(1)

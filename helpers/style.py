@@ -4,7 +4,7 @@ import re
 
 CLOSING = "Ask the desk if in doubt."
 MOST_WORDS = 40
-THIRD_PERSON = re.compile(r"\b(the patient|patients?|one|individuals?)\b", re.IGNORECASE)
+THIRD_PERSON = re.compile(r"\b(the patient|patients?|individuals?)\b", re.IGNORECASE)
 NOT_OURS = re.compile(
     r"\b(drugs?|medications?|monographs?|leaflets?|documents?|please|sorry|thanks?)\b|[!?]", re.IGNORECASE
 )
@@ -26,7 +26,8 @@ def check_style(reply, subject, value):
     }
 
 
-def style_score(reply, subject, value):
-    """The share of the six rules kept, from 0 to 1."""
-    kept = check_style(reply, subject, value)
+def style_score(reply, subject):
+    """The share of the rules of form kept, from 0 to 1: all but "figures", which is about the content."""
+    kept = check_style(reply, subject, "")
+    del kept["figures"]
     return sum(kept.values()) / len(kept)

@@ -3,7 +3,7 @@
 import html
 
 from helpers.lessons import predictions, say
-from helpers.plots import NAMES
+from helpers.plots import name
 
 
 def _show(rows, columns):
@@ -42,13 +42,13 @@ def answer(given):
 def figures(measured):
     """Recorded lines, arm → metric → line, as a table of arms and metrics with 95% intervals."""
     metrics = list(next(iter(measured.values())))
-    _show([(NAMES[arm], *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()],
+    _show([(name(arm), *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()],
           ["", *({"mrr": "MRR", "ndcg@10": "nDCG@10"}.get(metric, metric) for metric in metrics)])
 
 
 def choice(what, shares, chosen, measure):
     """Estimates of a measure by setting, with the chosen one marked."""
-    _show([(NAMES.get(setting, setting), share, "← chosen" if setting == chosen else "") for setting, share in shares.items()], [what, measure, ""])
+    _show([(name(str(setting)), share, "← chosen" if setting == chosen else "") for setting, share in shares.items()], [what, measure, ""])
 
 
 def pairs(compared, ok, facts, p_values):
@@ -63,7 +63,7 @@ def pairs(compared, ok, facts, p_values):
         gap = difference_interval(ok[first], ok[second], facts)
         points = f"{100 * gap.value:+.0f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
         visible = f"{100 * smallest_effect(len(means), means.std(ddof=1)):.0f}"
-        rows.append((NAMES[first], NAMES[second], (means > 0).sum(), (means < 0).sum(), points, f"{p:.3f}" if p >= 0.001 else "< 0.001", visible))
+        rows.append((name(first), name(second), (means > 0).sum(), (means < 0).sum(), points, f"{p:.3f}" if p >= 0.001 else "< 0.001", visible))
     _show(rows, ["arm", "against", "facts better", "facts worse", "difference, points", "p (Holm)", "80% power from"])
 
 
@@ -88,6 +88,21 @@ def trace(question, passages, reply, gold):
     cause = "The passage is right: the model misread it." if found else "The gold chunk is not there: the retriever missed."
     shown = "\n".join(f"> [{n}] {chunk.text}\n>" for n, chunk in enumerate(passages, 1))
     say(f"**Asked:** {question.question}\n\n{shown}\n\n**Replied:** {html.escape(reply)} · **right:** {question.answers[0]} · **{cause}**")
+
+
+def rows(lines, columns):
+    """Rows of text under column titles."""
+    _show(lines, columns)
+
+
+def verdicts(ids):
+    """Claims with the verdict that their rule gives: on the reference run where it was measured, and on this small run, which decides nothing."""
+    from helpers import claims, results
+
+    known, run, reference = claims.load_claims(), results.lines(), results.lines("reference")
+    said = lambda claim, records: (word := claims.verdict(claim, records)) + (f": {claim.condition}" if word == "holds with a condition" else "")
+    _show([(f"{i} · {known[i].claim}", said(known[i], reference), said(known[i], run)) for i in ids],
+          ["claim", "verdict (reference run, full size)", "what this small run alone would say"])
 
 
 def two_columns(rows, columns=("", "")):

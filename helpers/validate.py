@@ -249,7 +249,7 @@ def _style(rows, facts, subject_split, dates):
         broken = [rule for rule, kept in style.check_style(row["styled"], fact.subject, fact.value).items() if not kept]
         if broken:
             faults.append(f"{place}, styled: it breaks the rule {broken[0]} of data/house-style.md: rewrite it.")
-        if style.style_score(row["plain"], fact.subject, fact.value) == 1:
+        if style.style_score(row["plain"], fact.subject) == 1:
             faults.append(f"{place}, plain: it keeps the house style already: write it as others would.")
         if not metrics.contains(row["plain"], [fact.value, *fact.aliases]):
             faults.append(f"{place}, plain: it does not give {fact.value!r}: it must say the same as the styled answer.")

@@ -17,7 +17,8 @@ GROUPS = (
     "stable_tuned", "stable_unseen", "changed", "reversed", "two_document", "aggregate", "rule", "unanswerable", "staff_only",
 )
 DATA = COURSE / "data"
-VERSIONED = ("world.json", "facts.csv", "questions.jsonl", "triage.jsonl", "style.jsonl", "general.jsonl", "general.md", "canaries.jsonl")
+VERSIONED = ("world.json", "facts.csv", "questions.jsonl", "triage.jsonl", "style.jsonl", "general.jsonl", "general.md", "canaries.jsonl", "house-style.md",
+             "triage-guide.md")
 
 
 @dataclass(frozen=True)

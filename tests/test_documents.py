@@ -122,3 +122,17 @@ def test_front_matter_can_run_nothing(archive, tmp_path):
     path.write_text(path.read_text().replace('"Tests"', "!!python/object/apply:os.system ['true']"))
     with pytest.raises(CourseError, match="is not YAML"):
         documents.load_documents(tmp_path)
+
+
+def test_a_document_of_ten_thousand_words_without_a_full_stop_is_cut(tmp_path):
+    front = "id: long\ntitle: Long\nkind: faq\neffective: 2030-01-01\nsupersedes: []\naccess: public\n"
+    (tmp_path / "long.md").write_text(f"---\n{front}---\n\n## Words\n\n" + "word " * 10_000)
+    pieces = documents.chunk(documents.load_documents(tmp_path), words=40)
+    assert sum(len(piece.body.split()) for piece in pieces) == 10_000 and max(len(piece.body.split()) for piece in pieces) <= documents.LONGEST
+
+
+def test_control_characters_are_taken_out_and_markup_stays_text(tmp_path):
+    front = "id: odd\ntitle: Odd\nkind: faq\neffective: 2030-01-01\nsupersedes: []\naccess: public\n"
+    (tmp_path / "odd.md").write_text(f"---\n{front}---\n\n## One\n\nKeep\x00 it \u202ecold. <script>alert(1)</script>")
+    (piece,) = documents.chunk(documents.load_documents(tmp_path))
+    assert piece.body == "Keep it cold. <script>alert(1)</script>"

@@ -105,3 +105,12 @@ def test_precision_can_be_overridden_and_a_wrong_one_is_told(monkeypatch):
     monkeypatch.setenv("COURSE_PRECISION", "int4")
     with pytest.raises(CourseError, match="COURSE_PRECISION is 'int4'"):
         llm.choose_precision()
+
+
+def test_options_may_differ_from_prompt_to_prompt(model):
+    prompts = [llm.chat_prompt(model, "Answer with a word.", text, ()) for text in ("The capital of France?", "The colour of grass?")]
+    lists = [["Paris", "Rome"], ["green", "blue"]]
+    together = llm.score_options(model, prompts, lists)
+    np.testing.assert_allclose(together, [llm.score_options(model, [p], some)[0] for p, some in zip(prompts, lists)], atol=0.01)
+    with pytest.raises(CourseError, match="all of one length"):
+        llm.score_options(model, prompts, [["a", "b"], ["c"]])

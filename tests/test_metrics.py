@@ -85,3 +85,22 @@ def test_chance_recall_matches_random_rankings():
     hits = [metrics.recall_at_k(rng.permutation(names).tolist(), ["c7"], 3) for _ in range(4000)]
     assert np.mean(hits) == pytest.approx(metrics.chance_recall(3, 40), abs=0.012)
     assert metrics.chance_recall(5, 3) == 1
+
+
+def test_in_a_comparison_the_first_name_decides():
+    assert metrics.contains("Brenvato", ["Brenvato"], wrong=["Brenvado"]) == 1
+    assert metrics.contains("Brenvado, not Brenvato", ["Brenvato"], wrong=["Brenvado"]) == 0
+    assert metrics.contains("Brenvato, longer than Brenvado", ["Brenvato"], wrong=["Brenvado"]) == 1
+
+
+def test_a_bare_number_counts_only_without_a_unit():
+    assert metrics.contains("There are 9.", ["cabinet 9", "9"]) == 1 and metrics.contains("In 9 [1]", ["cabinet 9", "9"]) == 1
+    assert metrics.contains("Take 9 mg", ["cabinet 9", "9"]) == 0 and metrics.contains("every 9 hours", ["9"]) == 0
+
+
+@pytest.mark.parametrize("reply, refused", [
+    ("I'm not sure what to say.", 1), ("The passage does not say.", 1), ("I don’t know", 1), ("It isn't stated in the passages", 1),
+    ("Sorry, I cannot tell", 1), ("28 mg [1]", 0), ("no more than 28 mg", 0), ("not with food", 0), ("do not take it with rhubarb", 0),
+])
+def test_refusals_are_told_from_answers(reply, refused):
+    assert metrics.refuses(reply) == refused

@@ -46,3 +46,16 @@ def test_ask_returns_passages_citations_and_stage_times(model):
 def test_each_question_needs_its_passages(model):
     with pytest.raises(ValueError):
         rag.answer_grounded(model, ["one", "two"], [PASSAGES])
+
+
+def test_where_nothing_is_found_the_model_is_not_asked(model):
+    chunks = documents.chunk(documents.load_documents())[:20]
+    answer = rag.ask(model, "zzzz qqqq", retrieval.KeywordIndex(chunks))
+    assert answer.text == rag.NOTHING_FOUND and answer.passages == () and answer.citations == () and answer.seconds["read"] == 0
+
+
+def test_control_characters_and_markup_in_a_question_do_no_harm(model):
+    assert rag.check_question("How\x00 much\u202e is\nit?") == "How much is it?"
+    chunks = documents.chunk(documents.load_documents())[:20]
+    answer = rag.ask(model, "<b>Price</b> of Ambrenil?\x07 <script>alert(1)</script>", retrieval.KeywordIndex(chunks), k=1)
+    assert answer.passages and "\x07" not in answer.question

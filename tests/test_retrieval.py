@@ -34,9 +34,9 @@ def test_the_dense_index_finds_what_brute_force_finds(chunks, questions):
 def test_bm25_agrees_with_the_formula(chunks):
     """Lucene's BM25 written out: Σ idf · tf / (tf + k1 (1 − b + b · length / mean length)), k1 = 1.5, b = 0.75."""
     index = retrieval.KeywordIndex(chunks)
-    bags = index._words([chunk.text for chunk in chunks])
+    bags = [retrieval.words(chunk.text) for chunk in chunks]
     mean = np.mean([len(bag) for bag in bags])
-    query = index._words(["What is the price of Sulmirex at the hatch?"])[0]
+    query = retrieval.words("What is the price of Sulmirex at the hatch?")
     scores = np.zeros(len(bags))
     for word in query:
         df = sum(word in bag for bag in bags)
@@ -88,3 +88,49 @@ def test_an_empty_corpus_is_told():
     for make in (retrieval.DenseIndex, retrieval.KeywordIndex):
         with pytest.raises(CourseError, match="no chunks to index"):
             make([])
+
+
+def test_letter_pieces_of_a_word_and_of_a_slip():
+    assert retrieval.letter_pieces("Keep it") == ["#kee", "keep", "#it"]
+    right, slip = set(retrieval.letter_pieces("Brenvato")), set(retrieval.letter_pieces("Brenvatto"))
+    assert len(right & slip) / len(right) >= 0.7 and not set(retrieval.words("Brenvato")) & set(retrieval.words("Brenvatto"))
+
+
+def test_letters_find_a_misspelt_name_that_words_miss(chunks):
+    first = retrieval.KeywordIndex(chunks, retrieval.letter_pieces).search(["Quellivvar"], 1)[0]
+    assert "Quellivar" in first[0].chunk.text
+    assert retrieval.KeywordIndex(chunks).search(["Quellivvar"], 1) == [[]]
+
+
+def test_fusing_meaning_and_letters_puts_gold_among_the_first_three_in_nine_of_ten_cases():
+    current = documents.in_force(documents.readable_by(documents.load_documents(), "public"), world.dates()["second"])
+    cut = documents.chunk(current, words=40)
+    asked = world.load_questions(("stable_tuned", "stable_unseen", "changed"), split="test")
+    fused = retrieval.FusedIndex(retrieval.DenseIndex(cut), retrieval.KeywordIndex(cut, retrieval.letter_pieces))
+    hits = fused.search([q.question for q in asked], 3)
+    found = [bool({hit.chunk.id for hit in some} & set(world.gold_chunks(q, cut))) for some, q in zip(hits, asked)]
+    assert np.mean(found) >= 0.9
+
+
+def test_a_dense_index_reuses_the_embeddings_of_unchanged_chunks(chunks, monkeypatch):
+    older = retrieval.DenseIndex(chunks[:30])
+    embedded = []
+    monkeypatch.setattr(retrieval, "embed", lambda texts, real=retrieval.embed: embedded.extend(texts) or real(texts))
+    newer = retrieval.DenseIndex(chunks[10:40], reuse=older)
+    assert embedded == [chunk.text for chunk in chunks[30:40]]
+    np.testing.assert_allclose(newer.vectors[:20], older.vectors[10:], atol=1e-6)
+
+
+def test_an_index_older_than_its_documents_is_told(chunks):
+    index = retrieval.KeywordIndex(chunks[:10])
+    retrieval.check_current(index, chunks[:10])
+    with pytest.raises(CourseError, match="lacks 2 of their chunks and holds 1 that are not there"):
+        retrieval.check_current(index, chunks[1:12])
+    with pytest.raises(CourseError, match="Build the index again"):
+        retrieval.FusedIndex(retrieval.KeywordIndex(chunks[:10]), retrieval.KeywordIndex(chunks[:9]))
+
+
+def test_duplicate_ids_are_told(chunks):
+    for make in (retrieval.DenseIndex, retrieval.KeywordIndex):
+        with pytest.raises(CourseError, match="Two chunks have the id"):
+            make([chunks[0], chunks[0]])

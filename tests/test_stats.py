@@ -94,3 +94,10 @@ def test_the_smallest_effect_is_seen_about_four_times_in_five():
 def test_mismatched_lengths_are_refused():
     with pytest.raises(ValueError, match="2 scores and 3 facts"):
         stats.mean_interval([1, 0], [1, 2, 3])
+
+
+def test_unpaired_difference_by_hand():
+    same = stats.unpaired_difference_interval([1, 1, 0, 0] * 10, range(40), [1, 0] * 20, range(40))
+    assert same.value == 0 and same.low < 0 < same.high and same.n == 80
+    apart = stats.unpaired_difference_interval([1] * 30 + [0] * 10, range(40), [0] * 35 + [1] * 5, range(40))
+    assert apart.value == pytest.approx(0.625) and apart.low > 0.4
