@@ -332,11 +332,11 @@ def test(options):
     dead = "http://127.0.0.1:9"  # nothing listens there: a test that wants the network fails instead of waiting
     offline = {name: dead for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
     offline.update(no_proxy="localhost,127.0.0.1,::1", NO_PROXY="localhost,127.0.0.1,::1")
-    for name in ("COURSE_RESULTS", "COURSE_SIZE"):
+    for name in ("COURSE_RESULTS", "COURSE_SIZE", "COURSE_SEED"):
         os.environ.pop(name, None)  # the tests' lines are not the learner's
     with tempfile.TemporaryDirectory(prefix="course-test-", ignore_cleanup_errors=True) as data:
         status = subprocess.call(
-            [python, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"] + options.rest + paths,
+            [python, "-m", "pytest", "-p", "tests.quick_labs", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"] + options.rest + paths,
             cwd=str(ROOT), env=environment(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", COURSE_STRICT="1",
                                            COURSE_DATA=data, **offline))
     if status == 5:

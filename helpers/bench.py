@@ -9,7 +9,8 @@ import urllib.request
 
 from helpers import COURSE
 
-LIMITS = {"model": 2.0, "answer": 5.0, "lab": 15.0, "speed": 2.5, "memory": 1.6, "minutes": {"bf16": 2.0, "fp16": 2.0, "fp32": 5.0}}
+LIMITS = {"model": 2.0, "answer": 5.0, "lab": 15.0, "speed": 2.5, "training": 1.5, "share": {"bf16": 0.6, "fp16": 0.6, "fp32": 0.8},
+          "memory": 1.8, "minutes": {"bf16": 3.0, "fp16": 3.0, "fp32": 7.5}}
 
 
 def main():
@@ -27,11 +28,15 @@ def main():
     add(f"evaluation against one-at-a-time pipeline calls ({slow:.0f} s / {fast:.0f} s)", slow / fast, "×", LIMITS["speed"], more_is_better=True)
     from helpers.llm import choose_precision
 
+    course, plain, share = training_speed()
+    add(f"LoRA training against a plain Trainer ({course:.0f} and {plain:.0f} tokens/s)", course / plain, "×", LIMITS["training"], more_is_better=True)
+    add("LoRA training as a share of what matrix products alone allow", share, "", LIMITS["share"][choose_precision()], more_is_better=True)
     for precision in dict.fromkeys((choose_precision(), "fp32")):
-        seconds, memory = notebook("01_rag_basics", precision)
-        add(f"01_rag_basics in {precision}", seconds / 60, "min", LIMITS["minutes"][precision])
-        if precision == "fp32":
-            add("01_rag_basics in fp32, peak memory of its kernel", memory, "GB", LIMITS["memory"])
+        for name in (path.stem for path in sorted((COURSE / "notebooks").glob("0[1-9]*.ipynb"))):
+            seconds, memory = notebook(name, precision)
+            add(f"{name} in {precision}", seconds / 60, "min", LIMITS["minutes"][precision])
+            if precision == "fp32":
+                add(f"{name} in fp32, peak memory of its kernel", memory, "GB", LIMITS["memory"])
 
 
 def in_a_fresh_process():
@@ -101,6 +106,53 @@ def evaluation_seconds():
     for arm in per_arm:
         llm.generate(model, arm, rag.MAX_NEW_TOKENS)
     return time.perf_counter() - middle, middle - start
+
+
+def training_speed(rows=96):
+    """(tokens per second of the course's training, of a plain Trainer, share of the matrix-product limit that the first one reaches).
+
+    The same rows of mixed length, adapter and precision, one epoch. Plain: peft and Trainer with default padding and all logits, 8 rows at a time.
+    """
+    import peft
+    import torch
+    from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
+
+    from helpers import llm, tasks, tuning, weights, world
+    from helpers.rows import recite_rows, triage_rows
+
+    model = llm.load_model()
+    some = triage_rows(model, tasks.load_triage("train")[:rows // 2]) + recite_rows(model, world.load_questions(("stable_tuned",), "train")[:rows // 2])
+    recipe = tuning.Recipe(epochs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        course = tuning.train(model, some, recipe, folder=folder).report
+        settings = TrainingArguments(output_dir=folder, num_train_epochs=1, per_device_train_batch_size=8, report_to=[], disable_tqdm=True, save_strategy="no",
+                                     use_cpu=not torch.cuda.is_available(), bf16=model.precision == "bf16", learning_rate=1e-3)
+        encoded = [{"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * (len(ids) - answer) + ids[-answer:]}
+                   for ids, answer in tuning.encode_rows(model, some)]
+        with weights.quiet_transformers():
+            tuned = peft.get_peft_model(model.model, peft.LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(tuning.LINEAR)))
+            trainer = Trainer(model=tuned, args=settings, train_dataset=encoded, data_collator=DataCollatorForSeq2Seq(model.tokenizer))
+            trainer.remove_callback(PrinterCallback)
+            start = time.perf_counter()
+            trainer.train()
+            plain = course["tokens"] / (time.perf_counter() - start)
+        tuned.unload()
+    linear = sum(weight.numel() for name, weight in model.model.named_parameters() if name.split(".")[-2] in tuning.LINEAR)
+    limit = products_per_second(model.model.dtype) / (4 * linear)  # forward and the gradient of the inputs: two products of 2 operations per weight
+    return course["tokens_per_s"], plain, course["tokens_per_s"] / limit
+
+
+def products_per_second(dtype, runs=50):
+    """Operations per second (a multiplication and an addition are two) of the products that a layer of the model is made of."""
+    import torch
+
+    x, weight = torch.randn(512, 576, dtype=dtype), torch.randn(1536, 576, dtype=dtype)
+    for _ in range(5):
+        torch.nn.functional.linear(x, weight)
+    start = time.perf_counter()
+    for _ in range(runs):
+        torch.nn.functional.linear(x, weight)
+    return runs * 2 * x.shape[0] * weight.numel() / (time.perf_counter() - start)
 
 
 def notebook(name, precision):

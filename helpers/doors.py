@@ -88,15 +88,27 @@ def minutes(notebook):
     return fast, fast * FP32_SLOWDOWN
 
 
+def labs(lesson, root=COURSE):
+    """Paths of the labs that belong to a lesson: those whose first cell names it as what to have read before, by a link."""
+    own = f"](../{Path(lesson).name})"
+    return [path for path in sorted((root / "notebooks" / "labs").glob("*.ipynb"))
+            if own in "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).partition("**Before this:**")[2].splitlines()[0]]
+
+
+def lab_links(lesson, start, root=COURSE):
+    """A lesson's labs as Markdown links in one line, their paths relative to the folder `start`."""
+    return " · ".join(f"[{path.stem.replace('_', ' ')}]({path.relative_to(start).as_posix()})" for path in labs(lesson, root))
+
+
 def lesson_table(root=COURSE):
-    """The Markdown table of all notebooks for README.md: title, minutes (bf16 to fp32), badges."""
-    rows = ["| notebook | minutes of computing | open without installing |", "|---|---|---|"]
-    for path in notebooks(root):
+    """The Markdown table of all notebooks for README.md: title and labs, minutes (bf16 to fp32), badges."""
+    rows = ["| lesson, and its labs | minutes of computing | open without installing |", "|---|---|---|"]
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         fast, slow = minutes(notebook)
-        rows.append(
-            f"| [{title(notebook)}]({path.relative_to(root).as_posix()}) | {fast:.3g} to {slow:.2g} | {badges(path, root)} |"
-        )
+        own = lab_links(path, root, root)
+        rows.append(f"| [{title(notebook)}]({path.relative_to(root).as_posix()}){'<br>labs: ' + own if own else ''} "
+                    f"| {fast:.3g} to {slow:.2g} | {badges(path, root)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -73,6 +73,7 @@ def _processor_flags():
 @functools.cache
 def load_model():
     """The course's language model, from the converted cache (about a second). Raises CourseError as helpers.weights does."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # else every new batch shape leaves its compiled code in memory: 1.5 GB in a training
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -1,6 +1,7 @@
 """Figures in one house style: one message each, intervals drawn, shapes as well as colours, alt text and a visible reading."""
 
 import io
+import math
 import textwrap
 
 COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blindness
@@ -174,6 +175,22 @@ def intervals(lines, title, xlabel, reading, names=None):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     said = "; ".join(f"{label} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for label, line in zip(labels, lines))
     show(figure, f"{title} {xlabel}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)
+
+
+def losses(report):
+    """Draw the loss of a training, step by step, and on held-out rows where it was measured. report: of an Adapter."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 2.8))
+    axes.plot(*zip(*report["loss"]), color="#BBBBBB", label="training rows, each step")
+    said = f"Training loss falls from {report['loss'][0][1]:.2f} to {report['loss'][-1][1]:.2f}"
+    if report["development_loss"]:
+        axes.plot(*zip(*report["development_loss"]), "D-", color=COLOURS["retrieved"], label="development rows")
+        said += f"; on development rows the last is {report['development_loss'][-1][1]:.2f}"
+    axes.set(xlabel="step", ylabel="loss", ylim=(0, None), title=f"{report['tokens']:,} tokens in {report['seconds']:.0f} seconds")
+    axes.legend()
+    show(figure, f"Loss against step, {report['steps']} steps. {said}.", f"{said}: a typical token of the reply now gets a probability of "
+         f"about {math.exp(-report['loss'][-1][1]):.0%}.")
 
 
 def curves(points, title, xlabel, ylabel, reading, log=False):

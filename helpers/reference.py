@@ -52,11 +52,10 @@ def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600):
     A notebook and seed whose records are there and current is left out. Raises CellFailed at the first failure; what was finished stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    outdated = set(stale(folder))
     for seed in seeds:
         for path in paths:
             key = f"{path.stem}/{seed}"
-            if key in provenance(folder) and key not in outdated:
+            if provenance(folder).get(key, {}).get("inputs") == inputs(path):
                 print(f"{key}: there already", flush=True)
                 continue
             with tempfile.TemporaryDirectory(prefix="course-reference-") as staging:

@@ -47,6 +47,11 @@ def seed():
     return int(os.environ.get("COURSE_SEED", "0"))
 
 
+def full_size():
+    """Whether this is a run at full size ($COURSE_SIZE is "full"), as the reference run is."""
+    return os.environ.get("COURSE_SIZE") == "full"
+
+
 def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=()):
     """Write one measurement and return its line, a dictionary as data/schemas/result.schema.json has it.
 

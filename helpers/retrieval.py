@@ -66,7 +66,7 @@ def words(text):
 
 
 def letter_pieces(text, length=4):
-    """Every run of `length` letters inside the words of a text: #bre, bren, renv … for Brenvato. A misspelt word keeps most of them."""
+    """Every run of `length` letters in the words of a text, their ends marked: #bre, bren, … vato, ato# for Brenvato. A misspelt word keeps most."""
     marked = (f"#{word}#" for word in re.findall(r"[^\W_]+", text.lower()))
     return [word[i:i + length] for word in marked for i in range(max(1, len(word) - length + 1))]
 

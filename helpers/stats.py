@@ -69,6 +69,28 @@ def unpaired_difference_interval(first, first_facts, second, second_facts, draws
     return Estimate(float(a.mean() - b.mean()), float(low), float(high), len(a) + len(b))
 
 
+def macro_f1_interval(predicted, gold, draws=2000, seed=0):
+    """Macro-F1 (the mean over the gold classes of their F1) with its 95% bootstrap interval, items drawn with replacement. Returns an Estimate."""
+    scores = _macro_f1s(predicted, gold, draws, seed)
+    return Estimate(float(scores[0]), *map(float, np.percentile(scores[1:], [2.5, 97.5])), len(gold))
+
+
+def macro_f1_difference_interval(first, second, gold, draws=2000, seed=0):
+    """Macro-F1 of `first` − that of `second` on the same items, with its 95% bootstrap interval. Returns an Estimate."""
+    gaps = _macro_f1s(first, gold, draws, seed) - _macro_f1s(second, gold, draws, seed)
+    return Estimate(float(gaps[0]), *map(float, np.percentile(gaps[1:], [2.5, 97.5])), len(gold))
+
+
+def _macro_f1s(predicted, gold, draws, seed):
+    """Macro-F1 of the items as they are, then of each resample: array [1 + draws]. A class that a resample lacks is left out of its mean."""
+    classes, n = sorted(set(gold)), len(gold)
+    picked = np.vstack([np.arange(n), np.random.default_rng(seed).integers(n, size=(draws, n))])
+    is_gold, is_said = (np.array([[label == name for name in classes] for label in labels]) for labels in (gold, predicted))
+    hits, golds, said = ((some[picked]).sum(1) for some in (is_gold & is_said, is_gold, is_said))
+    f1 = 2 * hits / np.maximum(golds + said, 1)
+    return (f1 * (golds > 0)).sum(1) / (golds > 0).sum(1)
+
+
 def _resampled_means(means, draws, seed):
     rng = np.random.default_rng(seed)
     return means[rng.integers(len(means), size=(draws, len(means)))].mean(1)

@@ -111,16 +111,16 @@ def two_columns(rows, columns=("", "")):
 
 
 def course_map():
-    """All notebooks of the course, lessons first, with their minutes of computing (bf16, fp32)."""
+    """All notebooks of the course, lessons with their labs, and the lessons' minutes of computing (bf16, fp32)."""
     import json
 
     from helpers import doors
 
-    lines = ["| notebook | minutes |", "| :--- | :--- |"]
-    for path in doors.notebooks():
+    here, lines = doors.COURSE / "notebooks", ["| lesson | minutes | its labs, one question each |", "| :--- | :--- | :--- |"]
+    for path in sorted(here.glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         fast, slow = doors.minutes(notebook)
-        lines.append(f"| [{doors.title(notebook)}]({path.relative_to(doors.COURSE / 'notebooks').as_posix()}) | {fast:g} to {slow:g} |")
+        lines.append(f"| [{doors.title(notebook)}]({path.name}) | {fast:g} to {slow:g} | {doors.lab_links(path, here)} |")
     say("\n".join(lines))
 
 

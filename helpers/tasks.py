@@ -52,6 +52,31 @@ def parse_query(line):
     return found.groupdict() if found and found["topic"] in TOPICS else None
 
 
+def score_triage(reply, target):
+    """Whether a reply is JSON, whether it keeps the schema, and the share of the four fields that are right: a dictionary of numbers from 0 to 1."""
+    try:
+        said = json.loads(reply)
+    except ValueError:
+        return {"valid_json": 0.0, "schema": 0.0, "fields": 0.0}
+    fields = sum(name in said and said[name] == value for name, value in target.items()) / len(target) if isinstance(said, dict) else 0.0
+    return {"valid_json": 1.0, "schema": float(_target_schema().is_valid(said)), "fields": fields}
+
+
+@functools.cache
+def _target_schema():
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(json.loads(read_text(DATA / "schemas" / "target.schema.json")))
+
+
+def category_of(reply):
+    """The category that a reply names, or "none" where it is no JSON or names none."""
+    try:
+        return str(json.loads(reply).get("category", "none"))
+    except (ValueError, AttributeError):
+        return "none"
+
+
 def _load(path, split=None):
     if split is not None and split not in SPLITS:
         raise CourseError(f"There is no split {split!r}: use {', '.join(SPLITS)}.")

@@ -5,6 +5,7 @@ the model's own hub page. Only safetensors files are ever loaded; nothing that i
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import io
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +90,15 @@ def model_name():
         from_hub = json.loads((folder / "manifest.json").read_text())["origin"] == LANGUAGE_MODEL.hub
         return LANGUAGE_MODEL.name if from_hub else f"{LANGUAGE_MODEL.name} (Q4_1)"
     return Path(chosen).expanduser().resolve().name if Path(chosen).expanduser().is_dir() else chosen
+
+
+@functools.cache
+def language_model_hash():
+    """SHA-256 that names the language model's weights: of the published 4-bit file where that is what was converted, else of the safetensors files."""
+    folder = language_model_folder()
+    if not os.environ.get("COURSE_MODEL") and LANGUAGE_MODEL.weights_sha256 in (folder / "manifest.json").read_text():
+        return LANGUAGE_MODEL.weights_sha256
+    return hashlib.sha256("".join(map(hash_file, sorted(folder.glob("*.safetensors")))).encode()).hexdigest()
 
 
 def status():
@@ -327,7 +338,9 @@ def quiet_transformers():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between transformers and peft: names that will change one day
+            yield
     finally:
         logging.set_verbosity(before)
         logging.enable_progress_bar()

@@ -61,6 +61,12 @@ def test_stamp_needs_both_cells():
         doors.stamp(nbformat.v4.new_notebook(), COURSE / "notebooks" / "x.ipynb")
 
 
+def test_every_lab_belongs_to_one_lesson():
+    lessons = sorted((COURSE / "notebooks").glob("*.ipynb"))
+    owned = [lab for lesson in lessons for lab in doors.labs(lesson)]
+    assert sorted(owned) == sorted((COURSE / "notebooks" / "labs").glob("*.ipynb"))
+
+
 def test_readme_table():
     readme = COURSE / "README.md"
     found = doors.TABLE.search(readme.read_text())

@@ -68,6 +68,11 @@ def test_is_a_valid_notebook_with_its_minutes(path):
 
 
 @each_notebook
+def test_no_stored_checkpoint_failed(path):
+    assert not any("✗ **Checkpoint" in text for text in texts(path))
+
+
+@each_notebook
 def test_was_executed_from_first_to_last_cell(path):
     cells = [cell for cell in read(path).cells if cell.cell_type == "code" and cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run: course.py run --save"

@@ -91,7 +91,7 @@ def test_an_empty_corpus_is_told():
 
 
 def test_letter_pieces_of_a_word_and_of_a_slip():
-    assert retrieval.letter_pieces("Keep it") == ["#kee", "keep", "#it"]
+    assert retrieval.letter_pieces("Keep it") == ["#kee", "keep", "eep#", "#it#"]
     right, slip = set(retrieval.letter_pieces("Brenvato")), set(retrieval.letter_pieces("Brenvatto"))
     assert len(right & slip) / len(right) >= 0.7 and not set(retrieval.words("Brenvato")) & set(retrieval.words("Brenvatto"))
 
@@ -104,7 +104,7 @@ def test_letters_find_a_misspelt_name_that_words_miss(chunks):
 
 def test_fusing_meaning_and_letters_puts_gold_among_the_first_three_in_nine_of_ten_cases():
     current = documents.in_force(documents.readable_by(documents.load_documents(), "public"), world.dates()["second"])
-    cut = documents.chunk(current, words=40)
+    cut = documents.chunk(current, words=60)  # the length that did best on development questions
     asked = world.load_questions(("stable_tuned", "stable_unseen", "changed"), split="test")
     fused = retrieval.FusedIndex(retrieval.DenseIndex(cut), retrieval.KeywordIndex(cut, retrieval.letter_pieces))
     hits = fused.search([q.question for q in asked], 3)

@@ -101,3 +101,19 @@ def test_unpaired_difference_by_hand():
     assert same.value == 0 and same.low < 0 < same.high and same.n == 80
     apart = stats.unpaired_difference_interval([1] * 30 + [0] * 10, range(40), [0] * 35 + [1] * 5, range(40))
     assert apart.value == pytest.approx(0.625) and apart.low > 0.4
+
+
+def test_macro_f1_is_that_of_scikit_learn_and_its_interval_holds_it():
+    from sklearn.metrics import f1_score
+
+    draw = np.random.default_rng(3)
+    gold = draw.choice(list("abcd"), size=120, p=[0.4, 0.3, 0.2, 0.1])
+    said = np.where(draw.random(120) < 0.7, gold, draw.choice(list("abcd"), size=120))
+    estimate = stats.macro_f1_interval(said, gold)
+    assert estimate.value == pytest.approx(f1_score(gold, said, average="macro")) and estimate.low < estimate.value < estimate.high
+    assert estimate.high - estimate.low < 0.25
+    perfect = stats.macro_f1_difference_interval(gold, said, gold)
+    assert perfect.value == pytest.approx(1 - estimate.value) and perfect.low > 0
+    assert stats.macro_f1_difference_interval(said, said, gold).value == 0
+    invented = np.where(said == "a", "z", said)  # a class that does not exist counts against the class it hides
+    assert stats.macro_f1_interval(invented, gold).value < estimate.value

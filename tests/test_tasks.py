@@ -71,7 +71,7 @@ def replace_in(name, old, new):
     (replace_in("triage.jsonl", '"urgency": "routine"', '"urgency": "soon"'), "triage.jsonl, line"),
     (replace_in("triage.jsonl", '"query": "find ', '"query": "find nothing '), "is not in the query language"),
     (replace_in("triage.jsonl", '"id": "t001"', '"id": "t002"'), "triage.jsonl, line 1, id: t002 is used twice"),
-    (replace_in("triage.jsonl", '"split": "train"', '"split": "test"'), "belongs to the split 'train'"),
+    (replace_in("triage.jsonl", '"medicine": "', '"medicine": "Un'), "use a medicine of train"),
     (replace_in("style.jsonl", "Ask the desk if in doubt.", "Ask us."), "styled: it breaks the rule closing_line"),
     (replace_in("style.jsonl", '"split": "train"', '"split": "test"'), "style.jsonl, line 1, split"),
     (replace_in("style.jsonl", '"fact": "', '"fact": "no'), "style.jsonl, line 1, fact: there is no fact"),
@@ -87,3 +87,20 @@ def test_each_fault_is_named(tmp_path, edit, said):
     shutil.copytree(world.DATA, copy)
     edit(copy)
     assert any(said in fault for fault in validate.problems(copy)), validate.problems(copy)[:5]
+
+
+@pytest.mark.parametrize("reply, scores", [
+    ('{"category": "price", "urgency": "today", "medicine": null, "callback": false}', (1, 1, 1)),
+    ('{"category": "price", "urgency": "now", "medicine": "Brenvato", "callback": false}', (1, 1, 0.5)),
+    ('{"category": "cost", "urgency": "today", "medicine": null, "callback": false}', (1, 0, 0.75)),
+    ('{"category": "price"}', (1, 0, 0.25)), ('["price"]', (1, 0, 0)), ('"price"', (1, 0, 0)), ("price", (0, 0, 0)), ("", (0, 0, 0)),
+    ('{"category": "price", "urgency": "today", "medicine": null, "callback": false, "note": ""}', (1, 0, 1)),
+])
+def test_a_sorted_message_is_scored_in_three_ways(reply, scores):
+    target = {"category": "price", "urgency": "today", "medicine": None, "callback": False}
+    assert tuple(tasks.score_triage(reply, target).values()) == scores
+
+
+@pytest.mark.parametrize("reply, said", [('{"category": "price"}', "price"), ('{"urgency": "now"}', "none"), ("[1]", "none"), ("price", "none"), ('{"category": null}', "None")])
+def test_the_category_of_a_reply(reply, said):
+    assert tasks.category_of(reply) == said
