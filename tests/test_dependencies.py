@@ -78,7 +78,7 @@ def test_every_third_party_import_of_the_helpers_is_asked_for():
 
     distributions = {"yaml": "pyyaml", "faiss": "faiss-cpu", "sentence_transformers": "sentence-transformers"}
     through = {"nbformat": "nbclient", "jupyter_client": "nbclient", "IPython": "ipywidgets", "huggingface_hub": "transformers",
-               "tokenizers": "transformers", "traitlets": "nbclient", "packaging": "transformers"}
+               "tokenizers": "transformers", "safetensors": "transformers", "traitlets": "nbclient", "packaging": "transformers"}
     asked = {canonicalize_name(wanted.name) for wanted in RUNTIME}
     for path in sorted((COURSE / "helpers").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
