@@ -105,12 +105,12 @@ def load(path):
     return notebook
 
 
-def execute(notebook, path, variables, cell_seconds=CELL_SECONDS):
+def execute(notebook, path, variables, cell_seconds=None):
     """Execute every cell of `notebook`, in place, in the folder of `path`, with `variables` added to the environment.
 
-    A cell may take `cell_seconds`. Returns (seconds, peak memory of the kernel in GB). Raises CellFailed at the first cell that does not end well.
+    A cell may take `cell_seconds` (default: CELL_SECONDS). Returns (seconds, peak memory of the kernel in GB). Raises CellFailed at the first cell that does not end well.
     """
-    started = time.perf_counter()
+    started, cell_seconds = time.perf_counter(), cell_seconds or CELL_SECONDS
     client = NotebookClient(
         notebook, kernel_name="python3", kernel_manager_class=ThisPython, timeout=cell_seconds, coalesce_streams=True,
         record_timing=False, store_widget_state=False, resources={"metadata": {"path": str(Path(path).parent)}},
