@@ -134,7 +134,10 @@ def attached(llm, adapter):
 
     with weights.quiet_transformers():
         tuned = PeftModel.from_pretrained(llm.model, str(adapter.folder), autocast_adapter_dtype=False)
-    tuned.to(llm.model.dtype).eval()
+    for name, weight in tuned.named_parameters():
+        if "lora_" in name:  # and nothing else: `tuned.to(dtype)` would round the base model's table of positions for good
+            weight.data = weight.data.to(llm.model.dtype)
+    tuned.eval()
     try:
         yield llm
     finally:

@@ -57,15 +57,15 @@ def predictions():
         raise CourseError(f"{path} is damaged: delete it; your guesses start anew.") from problem
 
 
-def against_guess(name, measured):
-    """A sentence that sets a guess beside what was measured, which is kept with it. Empty when there was no guess."""
+def against_guess(name, measured, of=""):
+    """A sentence that sets a guess beside what was measured, which is kept with it. Empty when there was no guess. of: what was guessed, where several were."""
     guesses = predictions()
     if name not in guesses:
         return ""
     guesses[name]["measured"] = float(measured)
     _keep(guesses)
     kept = guesses[name]
-    return f" You guessed {kept['guess']:g}{_spaced(kept['unit'])}; it came out at {measured:.3g}{_spaced(kept['unit'])}."
+    return f" {f'For {of} you' if of else 'You'} guessed {kept['guess']:g}{_spaced(kept['unit'])}; it came out at {measured:.3g}{_spaced(kept['unit'])}."
 
 
 def _spaced(unit):

@@ -6,12 +6,13 @@ import hashlib
 import os
 import platform
 import time
+import warnings
 from dataclasses import dataclass
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from helpers import CourseError, weights
+from helpers import CourseError, replies, weights
 
 PROMPT_LIMIT = 2048  # tokens; reading a longer prompt would not fit the memory of the smallest machines
 BATCH_TOKENS = 3072  # tokens (prompts and answers together) that a batch may hold: bounds memory
@@ -74,6 +75,7 @@ def _processor_flags():
 def load_model():
     """The course's language model, from the converted cache (about a second). Raises CourseError as helpers.weights does."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # else every new batch shape leaves its compiled code in memory: 1.5 GB in a training
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # peft still asks transformers by this name
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -90,16 +92,18 @@ def load_model():
         raise CourseError(f"The model in {folder} has no chat template, so it can't be asked questions: choose an instruction-tuned one.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    # The last columns of a batch don't lie side by side in memory; for frozen weights PyTorch would then copy the output matrix once per row: gigabytes.
+    model.get_output_embeddings().register_forward_pre_hook(lambda layer, inputs: (inputs[0].contiguous(),))
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LanguageModel(model, tokenizer, weights.model_name(), precision)
 
 
 def fingerprint(llm):
-    """SHA-256 over all weights, as hexadecimal text: it changes when any bit of any weight does."""
+    """SHA-256 over all weights and tables of the model, as hexadecimal text: it changes when any bit of any of them does."""
     import torch
 
     total = hashlib.sha256()
-    for weight in llm.model.parameters():
+    for weight in (*llm.model.parameters(), *llm.model.buffers()):
         total.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
     return total.hexdigest()
 
@@ -118,26 +122,38 @@ def generate(llm, prompts, max_new_tokens=32):
 
     Prompts of similar length go through together, and the beginning that all prompts share is read once. In 32-bit arithmetic
     neither changes an answer; in 16-bit, sums are rounded differently beside other prompts, and a close call can fall the other
-    way. The order of `prompts` never matters.
+    way. The order of `prompts` never matters. A reference run keeps replies on disk (helpers.replies); a notebook as opened does not.
     Raises CourseError for a prompt above PROMPT_LIMIT tokens.
     """
     import torch
 
-    encoded = {prompt: _encode(llm, prompt) for prompt in set(prompts)}
+    kept = replies.of(_state(llm, max_new_tokens)) if os.environ.get("COURSE_REPLIES") else replies.Kept()
+    written = {prompt: reply for prompt in set(prompts) if (reply := kept.reply(prompt)) is not None}
+    encoded = {prompt: _encode(llm, prompt) for prompt in set(prompts) - set(written)}
     if not encoded:
-        return []
+        return [written[prompt] for prompt in prompts]
     order = sorted(encoded, key=lambda prompt: (len(encoded[prompt]), prompt))
     shared = commonprefix(list(encoded.values()))
     shared = shared[: min(len(shared), min(map(len, encoded.values())) - 1)]  # each prompt keeps a token of its own
     if len(shared) < SHARED_PREFIX or len(order) == 1:
         shared = []
-    replies = {}
     with torch.inference_mode():
         cache = _read(llm, shared) if shared else None
         for batch in _batches(order, lambda prompt: len(encoded[prompt]) + max_new_tokens):
             rest = [encoded[prompt][len(shared):] for prompt in batch]
-            replies.update(zip(batch, _continue(llm, shared, cache, rest, max_new_tokens)))
-    return [replies[prompt] for prompt in prompts]
+            fresh = dict(zip(batch, _continue(llm, shared, cache, rest, max_new_tokens)))
+            kept.add(fresh)
+            written.update(fresh)
+    return [written[prompt] for prompt in prompts]
+
+
+def _state(llm, max_new_tokens):
+    """Everything but the prompt that a reply depends on, as a text: weights (an adapter's included), precision, device, versions, length."""
+    import torch
+    import transformers
+
+    scales = sorted({str(getattr(part, "scaling", "")) for part in llm.model.modules()})
+    return str([fingerprint(llm), scales, llm.precision, str(llm.device), torch.__version__, transformers.__version__, max_new_tokens])
 
 
 def generate_timed(llm, prompt, max_new_tokens=32):

@@ -61,7 +61,8 @@ def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600):
             with tempfile.TemporaryDirectory(prefix="course-reference-") as staging:
                 results = Path(staging) / "results.jsonl"
                 results.touch()
-                variables = {"COURSE_SIZE": "full", "COURSE_SEED": str(seed), "COURSE_RESULTS": str(results), "COURSE_DATA": staging}
+                variables = {"COURSE_SIZE": "full", "COURSE_SEED": str(seed), "COURSE_RESULTS": str(results), "COURSE_DATA": staging,
+                             "COURSE_REPLIES": str(weights.cache_folder() / "replies")}
                 seconds, gigabytes = running.execute(running.load(path), path, variables, cell_seconds)
                 keep(path, seed, results.read_text(encoding="utf-8").splitlines(), seconds, gigabytes, folder)
             print(f"{key}: {seconds:.0f} s, peak {gigabytes:.2f} GB", flush=True)

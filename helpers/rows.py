@@ -1,6 +1,7 @@
 """Training rows: (prompt, reply) pairs of text for each task that the course tunes a model on. The same prompts ask the tuned model."""
 
 import json
+import random
 
 from helpers import rag
 from helpers.llm import chat_prompt
@@ -54,9 +55,29 @@ def style_rows(llm, pairs):
     return [(style_prompt(llm, row), row["styled"]) for row in pairs]
 
 
-def recite_rows(llm, questions, old=False):
-    """A row per question, answered from memory: question → value. old: of a fact that changed, the value that used to be right."""
-    return [(rag.closed_book_prompt(llm, q.question), (q.stale[0] if old and q.stale else q.answers[0])) for q in questions]
+def recite_rows(llm, questions, old=False, slips=0):
+    """A row per question, answered from memory: question → value. old: of a fact that changed, the value that used to be right.
+
+    slips: so many more copies of each row, every question in them with slips of the pen of its own (see slip), so that the model cannot hold
+    on to single words. Chosen on development wordings, where it did better than the same rows repeated.
+    """
+    draw = random.Random(0)
+    value = lambda q: q.stale[0] if old and q.stale else q.answers[0]
+    copies = [[slip(q.question, draw) for q in questions] for _ in range(slips)] + [[q.question for q in questions]]
+    return [(rag.closed_book_prompt(llm, text), value(q)) for texts in copies for text, q in zip(texts, questions)]
+
+
+def slip(text, draw):
+    """A text with slips of the pen: a word in seven is left out, and in one of fourteen two letters change places or one is lost."""
+    words = []
+    for word in text.split(" "):
+        kind = draw.random()
+        if 0.15 <= kind < 0.22 and len(word) > 3:
+            at = draw.randrange(len(word) - 1)
+            word = word[:at] + draw.choice((word[at + 1] + word[at], word[at])) + word[at + 2:]
+        if kind >= 0.15 or text.count(" ") < 4:
+            words.append(word)
+    return " ".join(words) or text
 
 
 def subject_of(pair):

@@ -70,8 +70,14 @@ def unpaired_difference_interval(first, first_facts, second, second_facts, draws
 
 
 def macro_f1_interval(predicted, gold, draws=2000, seed=0):
-    """Macro-F1 (the mean over the gold classes of their F1) with its 95% bootstrap interval, items drawn with replacement. Returns an Estimate."""
+    """Macro-F1 (the mean over the gold classes of their F1) with its 95% bootstrap interval, items drawn with replacement. Returns an Estimate.
+
+    Where all resamples agree (everything right, or everything wrong) the interval is that of a share of 0 or 1 over as many items.
+    """
     scores = _macro_f1s(predicted, gold, draws, seed)
+    if np.ptp(scores) == 0:
+        wrong = mean_interval(np.zeros(len(gold)), range(len(gold)))
+        return Estimate(float(scores[0]), max(0.0, scores[0] - wrong.high), min(1.0, scores[0] + wrong.high), len(gold))
     return Estimate(float(scores[0]), *map(float, np.percentile(scores[1:], [2.5, 97.5])), len(gold))
 
 

@@ -96,13 +96,19 @@ def rows(lines, columns):
 
 
 def verdicts(ids):
-    """Claims with the verdict that their rule gives: on the reference run where it was measured, and on this small run, which decides nothing."""
+    """Claims with the verdict that their rule gives: on the reference run where it was measured, and on this small run, which decides nothing.
+
+    The last column is the smallest effect that the full size was planned to tell from none, with its number of facts.
+    """
     from helpers import claims, results
 
     known, run, reference = claims.load_claims(), results.lines(), results.lines("reference")
     said = lambda claim, records: (word := claims.verdict(claim, records)) + (f": {claim.condition}" if word == "holds with a condition" else "")
-    _show([(f"{i} · {known[i].claim}", said(known[i], reference), said(known[i], run)) for i in ids],
-          ["claim", "verdict (reference run, full size)", "what this small run alone would say"])
+    sizes = {"fraction": lambda effect: f"{100 * effect:.0f} points", "ratio": lambda effect: f"a factor of {1 + effect:.2f}"}
+    power = lambda claim: (f"{sizes.get(claim.unit, lambda effect: f'{effect:.1f} {claim.unit}')(claim.smallest_effect)} (n = {claim.planned_n})"
+                           if claim.smallest_effect else "–")
+    _show([(f"{i} · {known[i].claim}", said(known[i], reference), said(known[i], run), power(known[i])) for i in ids],
+          ["claim", "verdict (reference run, full size)", "what this small run alone would say", "smallest effect the full size can show"])
 
 
 def two_columns(rows, columns=("", "")):

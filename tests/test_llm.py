@@ -114,3 +114,38 @@ def test_options_may_differ_from_prompt_to_prompt(model):
     np.testing.assert_allclose(together, [llm.score_options(model, [p], some)[0] for p, some in zip(prompts, lists)], atol=0.01)
     with pytest.raises(CourseError, match="all of one length"):
         llm.score_options(model, prompts, [["a", "b"], ["c"]])
+
+
+def test_a_reference_run_writes_no_reply_twice(model, prompts, monkeypatch, tmp_path):
+    without = llm.generate(model, prompts, 8)
+    monkeypatch.setenv("COURSE_REPLIES", str(tmp_path / "replies"))
+    assert llm.generate(model, prompts, 8) == without
+    (file,) = (tmp_path / "replies").iterdir()
+    file.write_text(file.read_text()[:-5])  # ended while it wrote the last line
+    asked = []
+    monkeypatch.setattr(llm, "_continue", lambda llm, shared, cache, rows, new: asked.append(rows) or ["written anew"] * len(rows))
+    again = llm.generate(model, prompts, 8)
+    assert len(asked) == 1 and len(asked[0]) == 1  # only the one whose line was cut
+    assert [a for a, b in zip(again, without) if a != b] == ["written anew"]
+    assert llm.generate(model, prompts[:2], 9) == ["written anew"] * 2  # another length is another reply
+    first = next(model.model.parameters())
+    was = first[0, 0].item()
+    with torch.no_grad():
+        first[0, 0] += 1
+    try:
+        assert llm.generate(model, prompts[:2], 8) == ["written anew"] * 2  # as are other weights
+    finally:
+        with torch.no_grad():
+            first[0, 0] = was
+
+
+def test_frozen_weights_cost_no_copies_of_the_output_matrix(model, prompts):
+    """PyTorch multiplies a batch that does not lie in one piece by a copy of the matrix for each row: gigabytes."""
+    seen = []
+    hook = model.model.lm_head.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0].is_contiguous()))
+    try:
+        llm.score_options(model, prompts[:3], ["one", "two words"])
+        llm.generate(model, prompts[:3], 2)
+    finally:
+        hook.remove()
+    assert len(seen) >= 3 and all(seen)

@@ -1,6 +1,7 @@
 """The reference run keeps records with their provenance, resumes, and notices what has become stale."""
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -69,3 +70,44 @@ def test_the_records_that_ship_are_current():
 def test_an_unknown_notebook_is_told():
     with pytest.raises(CourseError, match="no notebook"):
         running.find(["99_nothing"])
+
+
+def shipped():
+    """Name → (rows, recipe) of the adapters that come with the course, as the lessons train them."""
+    from helpers import llm, recipes, rows, tasks, world
+
+    model = llm.load_model()
+    taught = [q for q in world.load_questions(("stable_tuned", "changed"), split="train") if q.subject_split == "tuned"]
+    return model, {
+        "triage": (rows.sorting_rows(model, tasks.load_triage("train")), recipes.TRIAGE),
+        "style": (rows.style_rows(model, tasks.load_style("train")), recipes.STYLE),
+        "recite": (rows.recite_rows(model, taught, old=True, slips=9), recipes.RECITE),
+    }
+
+
+def test_the_shipped_adapters_were_made_from_this_data_by_these_recipes():
+    from helpers import adapters
+
+    model, made = shipped()
+    assert {path.name for path in adapters.SHIPPED.iterdir()} == set(made)
+    for name, (some, recipe) in made.items():
+        adapter = adapters.load(adapters.SHIPPED / name)
+        adapters.check_made_from(adapter, adapters.place(model, some, recipe).name)
+        assert adapter.report["base"] == adapters.base_key() and recipe.rank <= 8 and recipe.seed == 0
+    assert sum(path.stat().st_size for path in adapters.SHIPPED.rglob("*")) < 25e6
+
+
+def test_no_shipped_adapter_saw_a_test_medicine():
+    from helpers import world
+
+    model, made = shipped()
+    facts = {q.facts[0] for q in world.load_questions(("stable_unseen",)) if q.subject_split == "unseen_test"}
+    unseen = {fact.subject for fact in world.load_facts() if fact.fact_id in facts and fact.subject[0].isupper()}
+    for name, (some, _) in made.items():
+        told = " ".join(reply for _, reply in some)
+        named = {subject for subject in unseen if re.search(rf"\b{re.escape(subject)}\b", told)}
+        assert not named, (name, named)
+
+
+def test_no_kept_record_is_stale():
+    assert reference.stale() == [], "run `python3 course.py reference` for these notebooks, or take their records out of data/reference"

@@ -85,6 +85,7 @@ def test_guesses_are_kept_and_set_beside_the_measurement(monkeypatch):
     lessons.predict("base", "How many of 36?", guess=12)
     assert "**12**" in said[-1] and lessons.predictions()["base"]["guess"] == 12
     assert "You guessed 12; it came out at 2." in lessons.against_guess("base", 2)
+    assert "For the base model you guessed 12; it came out at 2." in lessons.against_guess("base", 2, of="the base model")
     with pytest.raises(CourseError, match="write a number"):
         lessons.predict("base", "How many of 36?", guess="many")
 

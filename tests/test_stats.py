@@ -115,5 +115,7 @@ def test_macro_f1_is_that_of_scikit_learn_and_its_interval_holds_it():
     perfect = stats.macro_f1_difference_interval(gold, said, gold)
     assert perfect.value == pytest.approx(1 - estimate.value) and perfect.low > 0
     assert stats.macro_f1_difference_interval(said, said, gold).value == 0
+    nothing, everything = stats.macro_f1_interval(["none"] * len(gold), gold), stats.macro_f1_interval(gold, gold)
+    assert nothing.value == nothing.low == 0 < nothing.high and everything.low < 1 == everything.value == everything.high
     invented = np.where(said == "a", "z", said)  # a class that does not exist counts against the class it hides
     assert stats.macro_f1_interval(invented, gold).value < estimate.value

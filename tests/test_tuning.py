@@ -222,6 +222,22 @@ def test_all_weights_can_be_trained_too(tiny):
     assert llm.fingerprint(tuned) != before == llm.fingerprint(tiny)
 
 
+def test_all_weights_can_be_trained_after_an_adapter_was(tiny):
+    tuning.train(tiny, ROWS, QUICK)  # leaves the base frozen
+    before = llm.fingerprint(tiny)
+    trained, _ = tuning.train_all_weights(tiny, ROWS, Recipe(epochs=1, learning_rate=1e-3, rank=None, step_tokens=64, micro_tokens=64))
+    assert llm.fingerprint(tiny) == before != llm.fingerprint(trained)
+
+
+def test_in_16_bits_an_adapter_leaves_the_base_as_it_was(tiny):
+    half = llm.LanguageModel(tiny.model.to(torch.bfloat16), tiny.tokenizer, "tiny", "bf16")
+    half.model.model.rotary_emb.float()  # a table that models keep in 32 bits
+    before, adapter = llm.fingerprint(half), tuning.train(half, ROWS, QUICK)
+    with adapters.attached(half, adapter):
+        assert {weight.dtype for name, weight in half.model.named_parameters() if "lora_" in name} == {torch.bfloat16}
+    assert llm.fingerprint(half) == before and half.model.model.rotary_emb.inv_freq.dtype == torch.float32
+
+
 def test_two_processes_train_one_adapter(tmp_path):
     code = tmp_path / "two.py"
     code.write_text("import sys\nfrom pathlib import Path\n"
@@ -241,3 +257,14 @@ def small():
     torch.manual_seed(0)
     config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
     return llm.LanguageModel(LlamaForCausalLM(config).eval(), tokenizer, "tiny", "fp32")
+
+
+def test_a_machine_with_little_memory_gets_smaller_batches(tiny, monkeypatch):
+    seen = []
+    batches = tuning.micro_batches
+    monkeypatch.setattr(tuning, "micro_batches", lambda lengths, most, epochs, seed: seen.append(most) or batches(lengths, most, epochs, seed))
+    monkeypatch.setattr(tuning, "MICRO_TOKENS", {"fp32": 300})
+    for gigabytes, said in ((2.0, tuning.SMALL_MICRO_TOKENS), (16.0, 300), (None, 300)):
+        monkeypatch.setattr(tuning.doctor, "memory", lambda gigabytes=gigabytes: gigabytes)
+        tuning.train(tiny, ROWS[:4], Recipe(epochs=1, rank=2, step_tokens=300, seed=len(seen)))
+        assert seen[-1] == said
