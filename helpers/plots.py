@@ -7,10 +7,11 @@ import textwrap
 COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blindness
     "base": "#767676", "few_shot": "#0072B2", "retrieved": "#D55E00", "few_shot_retrieved": "#CC79A7", "oracle": "#009E73",
     "random": "#56B4E9", "keyword": "#0072B2", "letters": "#E69F00", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
+    "tuned": "#E69F00",
 }
 MARKERS = {
     "base": "o", "few_shot": "s", "retrieved": "D", "few_shot_retrieved": "P", "oracle": "^", "random": "X",
-    "keyword": "s", "letters": "v", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^",
+    "keyword": "s", "letters": "v", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^", "tuned": "v",
 }
 NAMES = {
     "base": "base (no passages)", "few_shot": "few-shot (no passages)", "retrieved": "retrieved passages",
