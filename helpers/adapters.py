@@ -65,7 +65,8 @@ def save(llm, tuned, report, folder):
         (beside / "adapter_config.json").write_text(json.dumps(configuration, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         whole = {**report, "sha256": weights.hash_file(file), "date": datetime.date.today().isoformat(), "python": platform.python_version(),
                  "torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
-        (beside / "report.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        lines = ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in whole.items())  # one line each, the losses too
+        (beside / "report.json").write_text(f"{{{lines}}}\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
     except OSError as problem:

@@ -175,7 +175,7 @@ def intervals(lines, title, xlabel, reading, names=None):
     if banded:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     said = "; ".join(f"{label} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for label, line in zip(labels, lines))
-    show(figure, f"{title} {xlabel}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)
+    show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)
 
 
 def losses(report):
@@ -219,4 +219,54 @@ def curves(points, title, xlabel, ylabel, reading, log=False):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     number = lambda value: f"{value:.0%}" if share else f"{value:.3g}"
     said = "; ".join(f"{name(arm)}: " + ", ".join(f"{number(line['value'])} at {x:g}" for x, line in some) for arm, some in points.items())
-    show(figure, f"{title} {ylabel} against {xlabel}: {said}.", reading)
+    show(figure, f"{title}. {ylabel[0].upper()}{ylabel[1:]} against {xlabel}: {said}.", reading)
+
+
+def stacked(bars, title, xlabel, reading, share=False):
+    """Draw stacked bars, a row per label, and show the figure.
+
+    bars: label → part → length, the same parts in each row. share: lengths are shares of one whole, shown in percent.
+    """
+    import matplotlib.pyplot as plt
+
+    parts = list(next(iter(bars.values())))
+    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.38 * len(bars)))
+    for n, part in enumerate(parts):
+        colour, hatch = ("#009E73", "#E69F00", "#BBBBBB", "#56B4E9")[n % 4], ("", "//", "..", "xx")[n % 4]
+        axes.barh(list(bars), [some[part] for some in bars.values()], left=[sum(list(some.values())[:n]) for some in bars.values()],
+                  color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=part)
+    axes.invert_yaxis()
+    axes.set(xlabel=xlabel, xlim=(0, 1) if share else None)
+    axes.set_title("\n".join(textwrap.wrap(title, 78)))
+    if share:
+        axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    number = lambda value: f"{value:.0%}" if share else f"{value:.3g}"
+    said = "; ".join(f"{label}: " + ", ".join(f"{part} {number(value)}" for part, value in some.items()) for label, some in bars.items())
+    show(figure, f"{title}. Stacked bars, {xlabel}: {said}.", reading)
+
+
+def plane(points, title, xlabel, ylabel, reading):
+    """Draw arms as points of two recorded measures, each with its intervals, and show the figure.
+
+    points: arm → (line across, line up). Shares get axes from 0% to 100%. A hollow mark is the reference run's, where the line is one.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 3.6))
+    for place, (arm, (x, y)) in enumerate(points.items()):
+        colour, marker = _look(arm, place)
+        axes.plot([x["low"], x["high"]], [y["value"]] * 2, color=colour, alpha=0.6)
+        axes.plot([x["value"]] * 2, [y["low"], y["high"]], color=colour, alpha=0.6)
+        hollow = x["source"] == "reference"
+        axes.plot(x["value"], y["value"], marker, color=colour, markersize=9, markerfacecolor="none" if hollow else colour, label=name(arm))
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    for axis, limit, n in ((axes.xaxis, axes.set_xlim, 0), (axes.yaxis, axes.set_ylim, 1)):
+        if all(some[n]["unit"] == "fraction" for some in points.values()):
+            axis.set_major_formatter("{x:.0%}")
+            limit(-0.03, 1.03)
+    axes.set_title("\n".join(textwrap.wrap(title, 78)))
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    number = lambda line: f"{line['value']:.0%}" if line["unit"] == "fraction" else f"{line['value']:.2f}"
+    said = "; ".join(f"{name(arm)} {number(x)} and {number(y)}" for arm, (x, y) in points.items())
+    show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]} and {ylabel}, with 95% intervals: {said}.", reading)

@@ -5,4 +5,4 @@ from helpers.tuning import Recipe
 TRIAGE_LIVE = Recipe(epochs=1.25, learning_rate=2e-3, step_tokens=512)  # about a minute with bfloat16 on two cores
 TRIAGE = Recipe(epochs=6, learning_rate=2e-3)
 STYLE = Recipe(epochs=6, learning_rate=1e-3)
-RECITE = Recipe(epochs=1, learning_rate=2e-3, step_tokens=512)  # one pass over rows that hold each question ten times: rows.recite_rows(…, slips=9)
+RECITE = Recipe(epochs=1, learning_rate=2e-3, step_tokens=512)  # one pass over rows that put each question in ten ways: rows.recite_rows(…, copies=9)

@@ -2,8 +2,9 @@
 
 import json
 import random
+from collections import defaultdict
 
-from helpers import rag
+from helpers import rag, world
 from helpers.llm import chat_prompt
 
 TRIAGE = "Sort the message. Answer in JSON: category, urgency, medicine, callback."
@@ -55,16 +56,39 @@ def style_rows(llm, pairs):
     return [(style_prompt(llm, row), row["styled"]) for row in pairs]
 
 
-def recite_rows(llm, questions, old=False, slips=0):
+def taught():
+    """The training questions, all wordings, about the medicines that fine-tuning may see: what the adapter `recite` is trained on."""
+    return [q for q in world.load_questions(("stable_tuned", "changed"), split="train") if q.subject_split == "tuned"]
+
+
+def recite_rows(llm, questions, old=False, copies=0):
     """A row per question, answered from memory: question → value. old: of a fact that changed, the value that used to be right.
 
-    slips: so many more copies of each row, every question in them with slips of the pen of its own (see slip), so that the model cannot hold
-    on to single words. Chosen on development wordings, where it did better than the same rows repeated.
+    copies: so many more rows of each question, in other words every time, so that the model cannot hold on to single ones: half of them in the
+    words of a question about the same attribute of another subject, the names exchanged, and all with slips of the pen (see slip). Chosen on
+    development wordings: the same rows repeated did worse, and so did slips alone.
     """
-    draw = random.Random(0)
-    value = lambda q: q.stale[0] if old and q.stale else q.answers[0]
-    copies = [[slip(q.question, draw) for q in questions] for _ in range(slips)] + [[q.question for q in questions]]
-    return [(rag.closed_book_prompt(llm, text), value(q)) for texts in copies for text, q in zip(texts, questions)]
+    draw, subject = random.Random(0), {fact.fact_id: fact.subject for fact in world.load_facts()}
+    lenders = defaultdict(list)  # attribute → (subject, question) of all questions that spell it out
+    for q in questions:
+        if subject[q.facts[0]] in q.question:
+            lenders[_attribute(q)].append((subject[q.facts[0]], q.question))
+
+    def reworded(q):
+        name = subject[q.facts[0]]
+        others = [pair for pair in lenders[_attribute(q)] if pair[0] != name]
+        text = q.question
+        if others and name[0].isupper() and draw.random() < 0.5:
+            other, text = draw.choice(others)
+            text = text.replace(other, name)
+        return slip(text, draw)
+
+    texts = [reworded(q) for _ in range(copies) for q in questions] + [q.question for q in questions]
+    return [(rag.closed_book_prompt(llm, text), (q.stale if old and q.stale else q.answers)[0]) for text, q in zip(texts, questions * (copies + 1))]
+
+
+def _attribute(q):
+    return q.facts[0].split(".")[1]
 
 
 def slip(text, draw):

@@ -13,12 +13,18 @@ def _show(rows, columns):
     say("\n".join("| " + " | ".join(line) + " |" for line in lines))
 
 
-def _estimate(line):
+def estimate(line):
+    """A recorded line as text: the figure and, for shares and scores, its 95% interval in brackets."""
     if line["metric"] in ("mrr", "ndcg@10"):  # scores, not shares of anything
         return f"{line['value']:.2f} ({line['low']:.2f} to {line['high']:.2f})"
     if line["unit"] == "fraction":
         return f"{line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})"
     return f"{line['value']:.1f} {line['unit']}" if line["unit"] != "count" else f"{line['value']:.1f}"
+
+
+def points(line):
+    """A recorded difference of shares as text: signed points of a hundred, with the 95% interval."""
+    return f"{100 * line['value']:+.0f} points (95% interval {100 * line['low']:+.0f} to {100 * line['high']:+.0f})"
 
 
 def replies(questions, texts):
@@ -42,7 +48,7 @@ def answer(given):
 def figures(measured):
     """Recorded lines, arm → metric → line, as a table of arms and metrics with 95% intervals."""
     metrics = list(next(iter(measured.values())))
-    _show([(name(arm), *(_estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()],
+    _show([(name(arm), *(estimate(lines[metric]) for metric in metrics)) for arm, lines in measured.items()],
           ["", *({"mrr": "MRR", "ndcg@10": "nDCG@10"}.get(metric, metric) for metric in metrics)])
 
 
@@ -78,7 +84,7 @@ def hits(by_hit, oracle_scores, hit, facts):
     rows = []
     for arm, line in by_hit.items():
         mine = [i for i, found in enumerate(hit) if found == had[arm]]
-        rows.append((arm, len(mine), _estimate(line), mean_interval([oracle_scores[i] for i in mine], [facts[i] for i in mine])))
+        rows.append((arm, len(mine), estimate(line), mean_interval([oracle_scores[i] for i in mine], [facts[i] for i in mine])))
     _show(rows, ["gold chunk", "questions", "right with what was retrieved", "right with the gold chunk (oracle)"])
 
 
@@ -109,6 +115,13 @@ def verdicts(ids):
                            if claim.smallest_effect else "–")
     _show([(f"{i} · {known[i].claim}", said(known[i], reference), said(known[i], run), power(known[i])) for i in ids],
           ["claim", "verdict (reference run, full size)", "what this small run alone would say", "smallest effect the full size can show"])
+
+
+def bills(trained):
+    """What trainings cost, by name of the adapter: rows, tokens, time, speed, memory and size, as their reports have it."""
+    cost = lambda r: (f"{r['rows']:,}", f"{r['tokens']:,}", f"{r['seconds']:.0f} s", f"{r['tokens_per_s']:.0f}", f"{r['peak_gb']:.1f} GB")
+    _show([(name, *cost(one.report), f"{one.megabytes:.1f} MB") for name, one in trained.items()],
+          ["adapter", "rows", "tokens", "trained in", "tokens per second", "most memory", "size on disk"])
 
 
 def two_columns(rows, columns=("", "")):

@@ -1,5 +1,6 @@
 """The other sets of data/: messages to sort, answers to put into the house style, common knowledge, and canaries."""
 
+import difflib
 import functools
 import json
 import re
@@ -75,6 +76,12 @@ def category_of(reply):
         return str(json.loads(reply).get("category", "none"))
     except (ValueError, AttributeError):
         return "none"
+
+
+def medicine_in(message, names):
+    """The first of the names that a message holds, or nearly holds (difflib's similarity of 0.85), and None where it holds none."""
+    near = (difflib.get_close_matches(word.capitalize(), names, 1, 0.85) for word in re.findall("[A-Za-z]+", message))
+    return next((found[0] for found in near if found), None)
 
 
 def _load(path, split=None):

@@ -74,14 +74,13 @@ def test_an_unknown_notebook_is_told():
 
 def shipped():
     """Name → (rows, recipe) of the adapters that come with the course, as the lessons train them."""
-    from helpers import llm, recipes, rows, tasks, world
+    from helpers import llm, recipes, rows, tasks
 
     model = llm.load_model()
-    taught = [q for q in world.load_questions(("stable_tuned", "changed"), split="train") if q.subject_split == "tuned"]
     return model, {
         "triage": (rows.sorting_rows(model, tasks.load_triage("train")), recipes.TRIAGE),
         "style": (rows.style_rows(model, tasks.load_style("train")), recipes.STYLE),
-        "recite": (rows.recite_rows(model, taught, old=True, slips=9), recipes.RECITE),
+        "recite": (rows.recite_rows(model, rows.taught(), old=True, copies=9), recipes.RECITE),
     }
 
 
@@ -107,7 +106,3 @@ def test_no_shipped_adapter_saw_a_test_medicine():
         told = " ".join(reply for _, reply in some)
         named = {subject for subject in unseen if re.search(rf"\b{re.escape(subject)}\b", told)}
         assert not named, (name, named)
-
-
-def test_no_kept_record_is_stale():
-    assert reference.stale() == [], "run `python3 course.py reference` for these notebooks, or take their records out of data/reference"

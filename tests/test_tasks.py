@@ -104,3 +104,10 @@ def test_a_sorted_message_is_scored_in_three_ways(reply, scores):
 @pytest.mark.parametrize("reply, said", [('{"category": "price"}', "price"), ('{"urgency": "now"}', "none"), ("[1]", "none"), ("price", "none"), ('{"category": null}', "None")])
 def test_the_category_of_a_reply(reply, said):
     assert tasks.category_of(reply) == said
+
+
+@pytest.mark.parametrize("message, found", [
+    ("Is brenvatto safe?", "Brenvato"), ("BRENVATO or Imbrovar?", "Brenvato"), ("Is it safe?", None), ("", None),
+])
+def test_the_medicine_in_a_message(message, found):
+    assert tasks.medicine_in(message, ["Imbrovar", "Brenvato"]) == found
