@@ -6,3 +6,4 @@ TRIAGE_LIVE = Recipe(epochs=1.25, learning_rate=2e-3, step_tokens=512)  # about 
 TRIAGE = Recipe(epochs=6, learning_rate=2e-3)
 STYLE = Recipe(epochs=6, learning_rate=1e-3)
 RECITE = Recipe(epochs=1, learning_rate=2e-3, step_tokens=512)  # one pass over rows that put each question in ten ways: rows.recite_rows(…, copies=9)
+RULE = Recipe(rank=4, epochs=1, learning_rate=2e-3, step_tokens=512)  # one pass over rows whose numbers never repeat: dosing.rule_rows(…, passes=10, sum_shown=True)

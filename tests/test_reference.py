@@ -74,12 +74,13 @@ def test_an_unknown_notebook_is_told():
 
 def shipped():
     """Name → (rows, recipe) of the adapters that come with the course, as the lessons train them."""
-    from helpers import llm, recipes, rows, tasks
+    from helpers import dosing, llm, recipes, rows, tasks, world
 
     model = llm.load_model()
     return model, {
         "triage": (rows.sorting_rows(model, tasks.load_triage("train")), recipes.TRIAGE),
         "style": (rows.style_rows(model, tasks.load_style("train")), recipes.STYLE),
+        "rule": (dosing.rule_rows(model, world.load_questions(("rule",), split="train"), passes=10, sum_shown=True), recipes.RULE),
         "recite": (rows.recite_rows(model, rows.taught(), old=True, copies=9), recipes.RECITE),
     }
 
