@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from helpers import CourseError
 from helpers.documents import without_control_characters
 from helpers.llm import chat_prompt, generate, generate_timed
-from helpers.results import seed
 
 MAX_QUESTION_WORDS = 200
 MAX_NEW_TOKENS = 24
@@ -70,12 +69,17 @@ _EXAMPLES = (  # question, passages (the right one first), answer
     ("What will I be asked to pay for my Pellidrine?", (_PRICE, _LABEL), "8.15 marks"),
     ("When is my next Hestorel due after this one?", (_GAP, _AGE), "after 13 hours"),
 )
-_turn = seed() % len(_EXAMPLES)  # another seed shows the examples in another order
-_EXAMPLES = _EXAMPLES[_turn:] + _EXAMPLES[:_turn]
-CLOSED_BOOK_EXAMPLES = tuple((question, answer) for question, _, answer in _EXAMPLES)
-GROUNDED_EXAMPLES = tuple(
-    (f"{_numbered(passages)}\n\nQuestion: {question}\nAnswer:", f"{answer} [1]") for question, passages, answer in _EXAMPLES
-)
+
+
+def worked_examples(turn=0):
+    """The three worked examples as (question, reply) pairs, closed book and grounded. turn: how many of them move from the front to the back."""
+    turn %= len(_EXAMPLES)
+    some = _EXAMPLES[turn:] + _EXAMPLES[:turn]
+    grounded = tuple((f"{_numbered(passages)}\n\nQuestion: {question}\nAnswer:", f"{answer} [1]") for question, passages, answer in some)
+    return tuple((question, answer) for question, _, answer in some), grounded
+
+
+CLOSED_BOOK_EXAMPLES, GROUNDED_EXAMPLES = worked_examples()
 
 
 def cited(reply, passages):

@@ -59,3 +59,12 @@ def test_control_characters_and_markup_in_a_question_do_no_harm(model):
     chunks = documents.chunk(documents.load_documents())[:20]
     answer = rag.ask(model, "<b>Price</b> of Ambrenil?\x07 <script>alert(1)</script>", retrieval.KeywordIndex(chunks), k=1)
     assert answer.passages and "\x07" not in answer.question
+
+
+def test_worked_examples_turn_and_stay_the_same_three():
+    closed, grounded = rag.worked_examples()
+    assert (closed, grounded) == (rag.CLOSED_BOOK_EXAMPLES, rag.GROUNDED_EXAMPLES) == rag.worked_examples(3)
+    for turn in (1, 2):
+        other_closed, other_grounded = rag.worked_examples(turn)
+        assert set(other_closed) == set(closed) and other_closed != closed
+        assert [answer for _, answer in other_closed] == [reply.removesuffix(" [1]") for _, reply in other_grounded]
