@@ -23,6 +23,11 @@ def limit(q):
     return _today()[0][q.facts[0]]
 
 
+def made_up_limits():
+    """Limits in mg, from 8 to 400 and divisible by 4, none of which any medicine has today."""
+    return sorted(set(range(8, 404, 4)) - set(_today()[0].values()))
+
+
 def share(q):
     """What the rule leaves of the limit for the patient asked about: "half" or "three_quarters"."""
     return "half" if "policy-smaller-limits#age" in q.documents else "three_quarters"
@@ -47,10 +52,10 @@ def prompt(llm, q, text=None, policy="", examples=(), sum_shown=False):
 
 
 def rule_rows(llm, questions, passes, sum_shown=False):
-    """Rows to train on: each question so many times, every time with a new random limit, so that no answer can be learned by heart."""
+    """Rows to train on: each question so many times, every time with a new random limit that is none in force, so that no answer can be learned by heart."""
     draw, rows = random.Random(0), []
     for q in list(questions) * passes:
-        mg = 4 * draw.randint(2, 75)
+        mg = draw.choice(made_up_limits())
         text = re.sub(rf"\b{limit(q)} mg\b", f"{mg} mg", passage(q))
         rows.append((prompt(llm, q, text), reply(q, mg, sum_shown)))
     return rows

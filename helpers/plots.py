@@ -166,10 +166,10 @@ def intervals(lines, title, xlabel, reading, names=None):
             banded = True
         axes.plot([line["low"], line["high"]], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
         axes.plot(line["value"], row, marker, color=colour, markersize=8)
-        axes.annotate(f"{line['value']:.0%}", (line["high"], row), xytext=(8, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{line['value']:.0%}", (line["value"], row), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9)
     axes.set_yticks(range(len(lines)), list(reversed(labels)))
     least = -0.02 if lines[0]["unit"] == "fraction" else min(-0.02, min(line["low"] for line in lines) - 0.05)
-    axes.set(xlim=(least, 1.08), ylim=(-0.6, len(lines) - 0.4), xlabel=xlabel)
+    axes.set(xlim=(least, 1.04), ylim=(-0.6, len(lines) - 0.3), xlabel=xlabel)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_title("\n".join(textwrap.wrap(title, 78)))
     if banded:
@@ -184,14 +184,16 @@ def losses(report):
 
     figure, axes = plt.subplots(figsize=(7.2, 2.8))
     axes.plot(*zip(*report["loss"]), color="#BBBBBB", label="training rows, each step")
-    said = f"Training loss falls from {report['loss'][0][1]:.2f} to {report['loss'][-1][1]:.2f}"
+    last, rows = report["loss"][-1][1], "training rows"
     if report["development_loss"]:
         axes.plot(*zip(*report["development_loss"]), "D-", color=COLOURS["retrieved"], label="development rows")
-        said += f"; on development rows the last is {report['development_loss'][-1][1]:.2f}"
-    axes.set(xlabel="step", ylabel="loss", ylim=(0, None), title=f"{report['tokens']:,} tokens in {report['seconds']:.0f} seconds")
+        last, rows = report["development_loss"][-1][1], "development rows"
+    title = f"Loss on {rows} ends at {last:.2f}, after {report['tokens']:,} tokens and {report['seconds']:.0f} seconds"
+    axes.set(xlabel="step", ylabel="loss", ylim=(0, None), title=title)
     axes.legend()
-    show(figure, f"Loss against step, {report['steps']} steps. {said}.", f"{said}: a typical token of the reply now gets a probability of "
-         f"about {math.exp(-report['loss'][-1][1]):.0%}.")
+    said = f"Training loss falls from {report['loss'][0][1]:.2f} to {report['loss'][-1][1]:.2f}"
+    show(figure, f"{title}. Loss against step, {report['steps']} steps. {said}.",
+         f"{said}. On {rows} it ends at {last:.2f}: on average (the geometric mean) the right token gets a probability of {math.exp(-last):.0%}.")
 
 
 def curves(points, title, xlabel, ylabel, reading, log=False):
@@ -246,10 +248,10 @@ def stacked(bars, title, xlabel, reading, share=False):
     show(figure, f"{title}. Stacked bars, {xlabel}: {said}.", reading)
 
 
-def plane(points, title, xlabel, ylabel, reading):
+def plane(points, title, xlabel, ylabel, reading, log_y=False):
     """Draw arms as points of two recorded measures, each with its intervals, and show the figure.
 
-    points: arm → (line across, line up). Shares get axes from 0% to 100%. A hollow mark is the reference run's, where the line is one.
+    points: arm → (line across, line up). Shares get axes from 0% to 100%. log_y: a logarithmic axis upwards. A hollow mark is the reference run's, where the line is one.
     """
     import matplotlib.pyplot as plt
 
@@ -265,8 +267,38 @@ def plane(points, title, xlabel, ylabel, reading):
         if all(some[n]["unit"] == "fraction" for some in points.values()):
             axis.set_major_formatter("{x:.0%}")
             limit(-0.03, 1.03)
+    if log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("× {x:g}")
+        axes.yaxis.set_minor_formatter("")
     axes.set_title("\n".join(textwrap.wrap(title, 78)))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     number = lambda line: f"{line['value']:.0%}" if line["unit"] == "fraction" else f"{line['value']:.2f}"
     said = "; ".join(f"{name(arm)} {number(x)} and {number(y)}" for arm, (x, y) in points.items())
     show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]} and {ylabel}, with 95% intervals: {said}.", reading)
+
+
+def panels(squares, settings, title, ylabel, reading):
+    """Draw recorded shares side by side, a panel per group of questions and in each a line per arm over the same settings, and show the figure.
+
+    squares: panel title → arm → lines, one per setting, all fractions. settings: their names, in order.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, row = plt.subplots(1, len(squares), figsize=(7.2, 3.4), sharey=True, squeeze=False)
+    for axes, (heading, arms) in zip(row[0], squares.items()):
+        for place, (arm, lines) in enumerate(arms.items()):
+            (colour, marker), values = _look(arm, place), [line["value"] for line in lines]
+            across = [n + 0.06 * (place - (len(arms) - 1) / 2) for n in range(len(settings))]  # so that intervals do not cover each other
+            reach = [[line["value"] - line["low"] for line in lines], [line["high"] - line["value"] for line in lines]]
+            axes.errorbar(across, values, reach, fmt=marker + "-", color=colour, markersize=8, label=name(arm))
+        axes.set(title="\n".join(textwrap.wrap(heading, 40)), ylim=(-0.03, 1.03), xlim=(-0.3, len(settings) - 0.7))
+        axes.set_xticks(range(len(settings)), ["\n".join(textwrap.wrap(some, 12)) for some in settings])
+    row[0][0].yaxis.set_major_formatter("{x:.0%}")
+    row[0][0].set_ylabel(ylabel)
+    row[0][-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle("\n".join(textwrap.wrap(title, 78)), x=0.01, ha="left", fontweight="bold", fontsize=11)
+    figure.tight_layout()
+    said = "; ".join(f"{heading}, {name(arm)}: " + ", ".join(f"{some} {line['value']:.0%}" for some, line in zip(settings, lines))
+                     for heading, arms in squares.items() for arm, lines in arms.items())
+    show(figure, f"{title}. {ylabel[0].upper()}{ylabel[1:]}, with 95% intervals: {said}.", reading)

@@ -103,12 +103,12 @@ def ask(llm, question, index, k=3, examples=()):
     return Answer(question, text, passages, cited(text, passages), {"search": searched, "read": reading, "write": writing})
 
 
-def answer_closed_book(llm, questions, examples=()):
+def answer_closed_book(llm, questions, examples=(), max_new_tokens=MAX_NEW_TOKENS):
     """One reply (text) per question, from the weights alone."""
-    return generate(llm, [closed_book_prompt(llm, question, examples) for question in questions], MAX_NEW_TOKENS)
+    return generate(llm, [closed_book_prompt(llm, question, examples) for question in questions], max_new_tokens)
 
 
-def answer_grounded(llm, questions, passages, examples=()):
+def answer_grounded(llm, questions, passages, examples=(), max_new_tokens=MAX_NEW_TOKENS):
     """One reply (text) per question, from its own list of passages."""
     prompts = [grounded_prompt(llm, question, some, examples) for question, some in zip(questions, passages, strict=True)]
-    return generate(llm, prompts, MAX_NEW_TOKENS)
+    return generate(llm, prompts, max_new_tokens)

@@ -38,6 +38,13 @@ def test_a_plane_has_a_point_per_arm_and_hollow_ones_from_the_reference(shown):
     assert figure.axes[0].get_xlim() == (-0.03, 1.03) and figure.axes[0].get_ylim()[1] > 2
 
 
+def test_panels_share_their_settings(shown):
+    plots.panels({"one": {"base": [line("base", 0.2), line("base", 0.4)]}, "two": {"base": [line("base", 0.3), line("base", 0.5)]}},
+                 ["without", "with"], "A title", "right", "Read this.")
+    (alt, _, figure), = shown
+    assert "two, base (no passages): without 30%, with 50%" in alt and len(figure.axes) == 2
+
+
 def test_lines_as_text(shown):
     assert tables.estimate(line("base", 0.42)) == "42% (32% to 52%)"
     assert tables.estimate(line("base", 3.21, "s")) == "3.2 s"

@@ -1,0 +1,73 @@
+"""The rows that the desk's reader practises on: their replies can be read off the passages, and the medicines that are tested as unseen are in none."""
+
+import re
+
+import pytest
+
+from helpers import CourseError, desk, llm, metrics, rag, style, world
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return desk.reading_rows(llm.load_model(), copies=1)
+
+
+def shown(prompt):
+    """The passages of a row's prompt, by number, and its question."""
+    user = prompt.split("<|im_start|>user\n")[1].split("<|im_end|>")[0]
+    passages, _, question = user.rpartition("\n\nQuestion: ")
+    return {n: text for n, text in re.findall(r"\[(\d)\] (.*?)(?=\n\[\d\] |\Z)", passages, re.DOTALL)}, question
+
+
+def test_rows_do_not_vary_and_replies_keep_the_house_style(rows):
+    assert rows == desk.reading_rows(llm.load_model(), copies=1) and len({reply for _, reply in rows}) > len(rows) / 3
+    for _, reply in rows:
+        assert style.style_score(reply, reply.split(":")[0]) == 1, reply
+
+
+def test_values_of_single_facts_stand_in_the_passage_cited(rows):
+    single = [(prompt, reply) for prompt, reply in rows if len(re.findall(r"\[\d\]", reply)) == 1]
+    said = [*(some for name, some in desk.SAY.items() if name != "rule"), desk.ELSE]
+    wordings = "|".join(re.escape(some).replace(r"\{value\}", "(.+)") for some in sorted(said, key=len, reverse=True))
+    checked = 0
+    for prompt, reply in single:
+        passages, _ = shown(prompt)
+        number = re.search(r"\[(\d)\]", reply)[1]
+        assert number in passages, reply
+        told = re.fullmatch(rf"[^:]+: (?:{wordings}) \[\d\]\. {re.escape(style.CLOSING)}", reply)
+        if told:
+            checked += metrics.contains(passages[number], [next(filter(None, told.groups()))])
+    assert checked > 0.9 * len(single)  # some values are worded otherwise on the page
+
+
+def test_a_share_of_the_rows_is_to_be_refused(rows):
+    refused = sum(metrics.refuses(reply) for _, reply in rows) / len(rows)
+    assert 0.15 < refused < 0.35  # unanswerable questions, and rows whose passage was left out
+    assert all(("[" in reply) != bool(metrics.refuses(reply)) for _, reply in rows)
+
+
+def test_no_row_knows_the_medicines_that_are_tested_as_unseen(rows):
+    unseen = {name for q in world.load_questions() if q.subject_split.startswith("unseen") for name in desk._names(q)}
+    questions = {q.question for q in world.load_questions() if q.subject_split.startswith("unseen") or q.split != "train"}
+    for prompt, reply in rows:
+        passages, question = shown(prompt)
+        assert not any(name in reply or name in question for name in unseen), question
+        assert question.removesuffix("\nAnswer:") not in questions
+
+
+def test_exchanged_values_are_not_those_of_the_documents(rows):
+    plain = desk.reading_rows(llm.load_model(), copies=1, exchange=False)
+    assert len(plain) == len(rows) and sum(a != b for a, b in zip(plain, rows)) > len(rows) / 2
+    names = {fact.subject for fact in world.load_facts()}
+    known = lambda some: sum(reply.split(":")[0] in names for _, reply in some)
+    assert known(rows) < 0.8 * known(plain)
+
+
+def test_the_desk_can_be_asked_without_passages_and_not_without_a_question():
+    model = llm.load_model()
+    assert "[1]" not in desk.prompt(model, "What does it cost?", ()) and desk.SYSTEM in desk.prompt(model, "What does it cost?", ())
+    with pytest.raises(CourseError, match="empty"):
+        desk.prompt(model, "  ", ())
+    assert len(desk.STYLED_EXAMPLES) == len(rag.GROUNDED_EXAMPLES)
+    q = next(q for q in world.load_questions(("rule",)))
+    assert desk.subject(q) == "Brenvato" and desk.subject(next(q for q in world.load_questions(("unanswerable",)) if not q.facts)) == "The desk"
