@@ -16,6 +16,7 @@ from helpers.retrieval import letter_pieces
 
 SYSTEM = "Answer for the medicines desk, from the passages, in the style of the house."
 K = 3  # passages; chosen on development questions
+LONGEST = 1120  # characters of question and passages in a row, which is then at most 384 tokens long
 MAX_NEW_TOKENS = 40
 PRACTISED = ("stable_tuned", "changed", "unanswerable", "two_document", "aggregate", "rule")
 REFUSAL = f"{{name}}: your answer is not stated on the pages found. {style.CLOSING}"
@@ -66,7 +67,8 @@ def reading_rows(llm, copies=2, k=K, gone=0.12, exchange=True, seed=0):
     """Rows (prompt, reply) that practise reading: the training questions about medicines that fine-tuning may see, each `copies` times.
 
     Questions of the group `rule` come twice as often, since sums take practice. A row shows one to k passages in random order: the gold ones,
-    and others that share many word pieces with the question. No passage shown as another names a medicine that is tested as unseen.
+    and others that share many word pieces with the question, as far as LONGEST allows; a question whose gold ones are more is left out.
+    No passage shown as another names a medicine that is tested as unseen.
     gone: the share of rows whose gold passages are left out, so that the right reply is a refusal. exchange: whether values and names are exchanged.
     """
     draw, chunks = random.Random(seed), _todays_chunks()
@@ -76,9 +78,12 @@ def reading_rows(llm, copies=2, k=K, gone=0.12, exchange=True, seed=0):
         for q in questions:
             if copy < (2 * copies if q.group == "rule" else copies):
                 gold, others = _passages(q, near[q.id], chunks)
+                room = LONGEST - len(q.question)
+                if len(gold) > k or sum(len(chunk.text) for chunk in gold) > room:
+                    continue
                 if draw.random() < gone:
                     gold = []
-                some = (gold + others)[:max(len(gold), draw.choice((1, 2, *[k] * 4)))]
+                some = _fitting(gold, others, draw.choice((1, 2, *[k] * 4)), room)
                 draw.shuffle(some)
                 exchanged, value = _exchange(q, gold, values, draw) if exchange else ({}, None)
                 rows.append(_row(llm, q, some, gold, exchanged, value))
@@ -117,6 +122,15 @@ def _passages(q, near, chunks):
     gold = [chunk for chunk in chunks if chunk.id in names]
     enough = len(gold) if q.group in ("two_document", "aggregate", "rule") else 1
     return gold[:enough], [chunk for chunk in near if chunk.id not in names]
+
+
+def _fitting(gold, others, most, room):
+    """The gold passages, and of the others the first ones that fit into so many characters, `most` passages in all."""
+    some = list(gold)
+    for chunk in others:
+        if len(some) < most and sum(len(one.text) for one in (*some, chunk)) <= room:
+            some.append(chunk)
+    return some
 
 
 def _row(llm, q, passages, gold, exchanged, value):

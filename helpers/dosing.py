@@ -24,8 +24,8 @@ def limit(q):
 
 
 def made_up_limits():
-    """Limits in mg, from 8 to 400 and divisible by 4, none of which any medicine has today."""
-    return sorted(set(range(8, 404, 4)) - set(_today()[0].values()))
+    """Limits in mg, from 8 to 800 and divisible by 4, none of which any medicine has today."""
+    return sorted(set(range(8, 804, 4)) - set(_today()[0].values()))
 
 
 def share(q):

@@ -72,6 +72,19 @@ def _spaced(unit):
     return unit if unit in ("", "%") else f" {unit}"
 
 
+def beside_reference(line):
+    """A sentence that sets a live figure beside the reference run's where it lies outside the intervals of all its seeds; else empty."""
+    seeds = [one for one in results.reference_of(line) if one["low"] is not None]
+    if results.full_size() or not seeds:
+        return ""
+    low, high = min(one["low"] for one in seeds), max(one["high"] for one in seeds)
+    if low <= line["value"] <= high:
+        return ""
+    number = (lambda value: f"{value:.0%}") if line["unit"] == "fraction" else (lambda value: f"{100 * value:+.0f} points") \
+        if line["unit"] == "difference" else (lambda value: f"{value:.3g}")
+    return f" The reference run, at full size, has {number(low)} to {number(high)}: trust that more than this small run."
+
+
 def check(holds, relied_on, otherwise):
     """A checkpoint: say that what the lesson relies on holds here, or explain why it may not. Raises under COURSE_STRICT=1.
 

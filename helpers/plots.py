@@ -100,7 +100,7 @@ def embedding_picture(chunks, chunk_vectors, question_vector, nearest, name):
     axes.plot(*flat[same].T, "s", color=COLOURS["few_shot"], markersize=6, label=f"chunks that name {name}")
     axes.plot(*flat[nearest].T, "o", markersize=13, markerfacecolor="none", markeredgecolor=COLOURS["retrieved"], label="the nearest three")
     axes.plot(*asked, "*", color=COLOURS["retrieved"], markersize=15, label="the question")
-    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title="A question among the chunks")
+    axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second", title=f"Of the nearest three, {same[nearest].sum()} name{'s' if same[nearest].sum() == 1 else ''} {name}")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     show(figure, f"Map of {len(chunks)} chunks in two dimensions. Marked: the {same.sum()} chunks that name {name}, the nearest three, and the question.",
          f"{len(chunks)} chunks, 384 dimensions flattened to two, so nearness is only hinted at: the search looks at all 384.")
@@ -120,13 +120,14 @@ def permutation_picture(ok, first, second, facts, draws=9999, seed=0):
     flipped = (np.random.default_rng(seed).choice([-1, 1], size=(draws, len(means))) * means).mean(1)
     p, as_far = permutation_test(ok[first], ok[second], facts, draws, seed), (np.abs(flipped) >= abs(means.mean()) - 1e-12).sum()
     figure, axes = plt.subplots(figsize=(7.2, 2.4))
-    width = 400 / len(facts)  # a whole multiple of the steps that flipped signs can make, or the bars would show false gaps
-    axes.hist(100 * flipped, bins=np.arange(-50.5, 51) * width, color="#56B4E9", edgecolor="white")
+    step = 200 / len(means)  # a flipped sign moves the mean by so much: a bar for each value that can occur
+    axes.hist(100 * flipped, bins=100 * means.mean() + (np.arange(-200, 201) + 0.5) * step, color="#56B4E9", edgecolor="white")
     axes.axvline(100 * means.mean(), color="#D55E00", linewidth=2)
+    axes.axvline(-100 * means.mean(), color="#D55E00", linewidth=1, linestyle="--")
     axes.set(xlabel="difference in points if arms were interchangeable", ylabel="permutations", xlim=(-60, 60),
              title=f"{name(first).capitalize()} against {name(second)}")
     show(figure, f"Histogram of {draws} differences under random sign flips, centred on 0; a line marks the measured difference, {100 * means.mean():+.0f} points.",
-         f"The line is what we measured: {100 * means.mean():+.0f} points. Of {draws:,} permutations, {as_far} came that far in either direction: p = {p:.4f}.")
+         f"The line is what we measured, {100 * means.mean():+.0f} points; the dashed one is as far on the other side. Of {draws:,} permutations, {as_far} came that far in either direction: p = {p:.4f}.")
 
 
 def discount_picture():
@@ -168,7 +169,7 @@ def intervals(lines, title, xlabel, reading, names=None):
         axes.plot(line["value"], row, marker, color=colour, markersize=8)
         axes.annotate(f"{line['value']:.0%}", (line["value"], row), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=9)
     axes.set_yticks(range(len(lines)), list(reversed(labels)))
-    least = -0.02 if lines[0]["unit"] == "fraction" else min(-0.02, min(line["low"] for line in lines) - 0.05)
+    least = -0.04 if lines[0]["unit"] == "fraction" else min(-0.04, min(line["low"] for line in lines) - 0.05)
     axes.set(xlim=(least, 1.04), ylim=(-0.6, len(lines) - 0.3), xlabel=xlabel)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_title("\n".join(textwrap.wrap(title, 78)))

@@ -1,7 +1,7 @@
 """The reference run: every notebook at full size, once per seed, with the provenance of each record. Can be interrupted and resumed.
 
 What it keeps: data/reference/results.jsonl (all records) and data/reference/provenance.json (for each notebook and seed, the hashes of
-what went in, versions, threads, seconds, peak memory). Neither is edited by hand.
+what went in, versions, threads, hash of the helpers, seconds, peak memory). Neither is edited by hand.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def inputs(path):
 
 
 def provenance(folder=FOLDER):
-    """"NOTEBOOK/SEED" → inputs, versions, threads, seconds, peak_gb, date; empty where there is no reference run yet."""
+    """"NOTEBOOK/SEED" → inputs, versions, threads, helpers, seconds, peak_gb, date; empty where there is no reference run yet."""
     path = folder / "provenance.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -85,10 +85,16 @@ def keep(path, seed, texts, seconds, gigabytes, folder=FOLDER):
     rows[f"{path.stem}/{seed}"] = {
         "inputs": inputs(path), "seconds": round(seconds), "peak_gb": round(gigabytes, 2), "records": len(fresh),
         "precision": next(iter(fresh.values()))["precision"] if fresh else None, "date": datetime.date.today().isoformat(),
-        "threads": torch.get_num_threads(), "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(), "helpers": _helpers_hash(), "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
     }
     _write(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     _write(folder / "provenance.json", json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
+
+
+def _helpers_hash():
+    """Twelve digits over the code of the helpers: told with the records, though not every change of it touches them."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _write(path, text):

@@ -30,7 +30,7 @@ def test_rows_have_numbers_of_their_own_and_the_right_answers():
         given = int(re.search(r"(\d+) mg", prompt.split("Question:")[0].split("user\n")[1])[1])
         assert answer == dosing.reply(q, given) and q.question in prompt
         assert given not in {dosing.limit(other) for split in ("train", "development", "test") for other in questions(split)}
-    assert len({answer for _, answer in rows}) > 40  # of two shares of 60 limits
+    assert len({answer for _, answer in rows}) > 40  # of two shares of 160 limits
 
 
 def test_the_policy_and_examples_stand_in_the_prompt():
