@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from helpers import documents, dosing, rag, style, world
+from helpers import documents, dosing, metrics, rag, style, world
 from helpers.llm import chat_prompt, generate
 from helpers.retrieval import letter_pieces
 
 SYSTEM = "Answer for the medicines desk, from the passages, in the style of the house."
-K = 3  # passages; chosen on development questions
+K, WORDS = 4, 30  # passages, and words in each; chosen on development questions
 LONGEST = 1120  # characters of question and passages in a row, which is then at most 384 tokens long
 MAX_NEW_TOKENS = 40
 PRACTISED = ("stable_tuned", "changed", "unanswerable", "two_document", "aggregate", "rule")
@@ -63,36 +63,57 @@ def _subjects():
     return {fact.fact_id: fact.subject for fact in world.load_facts()}
 
 
-def reading_rows(llm, copies=2, k=K, gone=0.12, exchange=True, seed=0):
-    """Rows (prompt, reply) that practise reading: the training questions about medicines that fine-tuning may see, each `copies` times.
+def reading_rows(llm, copies=2, k=K, words=WORDS, absent=1, exchange=True, seed=0):
+    """Rows (prompt, reply) that practise reading: the training questions about medicines that fine-tuning may see.
 
-    Questions of the group `rule` come twice as often, since sums take practice. A row shows one to k passages in random order: the gold ones,
-    and others that share many word pieces with the question, as far as LONGEST allows; a question whose gold ones are more is left out.
-    No passage shown as another names a medicine that is tested as unseen.
-    gone: the share of rows whose gold passages are left out, so that the right reply is a refusal. exchange: whether values and names are exchanged.
+    Each question comes `copies` times with the passages that answer it (of `rule` twice as often: sums take practice), and `absent` times without,
+    when the right reply is a refusal: so what decides is what stands there, not the question. A row shows one to k passages in random order: the
+    gold ones, and others that share many word pieces with the question, as far as LONGEST allows; a question whose gold ones are more is left out.
+    No passage shown as another names a medicine that is tested as unseen. exchange: whether values and names are exchanged.
     """
-    draw, chunks = random.Random(seed), _todays_chunks()
+    draw, chunks = random.Random(seed), archive(world.dates()["second"], words)
     questions = [q for q in world.load_questions(PRACTISED, "train") if q.subject_split == "tuned"]
     values, near, rows = _values(questions), _near(questions, _without_unseen(chunks)), []
-    for copy in range(2 * copies):
+    for copy in range(2 * copies + absent):
         for q in questions:
-            if copy < (2 * copies if q.group == "rule" else copies):
-                gold, others = _passages(q, near[q.id], chunks)
-                room = LONGEST - len(q.question)
-                if len(gold) > k or sum(len(chunk.text) for chunk in gold) > room:
-                    continue
-                if draw.random() < gone:
-                    gold = []
-                some = _fitting(gold, others, draw.choice((1, 2, *[k] * 4)), room)
-                draw.shuffle(some)
-                exchanged, value = _exchange(q, gold, values, draw) if exchange else ({}, None)
-                rows.append(_row(llm, q, some, gold, exchanged, value))
+            often = {"rule": 2 * copies, "unanswerable": 0}.get(q.group, copies)
+            if copy >= often + absent:
+                continue
+            gold = gold_passages(q, chunks)
+            others = [chunk for chunk in near[q.id] if chunk not in gold and not metrics.contains(chunk.body, q.answers)]
+            room = LONGEST - len(q.question)
+            if len(gold) > k or sum(len(chunk.text) for chunk in gold) > room:
+                continue
+            whole = bool(gold) and copy < often
+            if gold and not whole:
+                gold.remove(draw.choice(gold))  # of several, one goes: it cannot be answered any more
+            some = _fitting(gold, others, draw.choice((1, min(2, k), *[k] * 4)), room)
+            draw.shuffle(some)
+            exchanged, value = _exchange(q, gold if whole else [], values, draw) if exchange else ({}, None)
+            rows.append(_row(llm, q, some, gold if whole else [], exchanged, value))
     return rows
 
 
-def _todays_chunks():
-    public = documents.readable_by(documents.load_documents(), "public")
-    return documents.chunk(documents.in_force(public, world.dates()["second"]))
+def archive(date, words=WORDS):
+    """The public documents in force on a date, in chunks of at most so many words: short ones, since a small model reads them best."""
+    return documents.chunk(documents.in_force(documents.readable_by(documents.load_documents(), "public"), date), words)
+
+
+def gold_passages(q, chunks):
+    """The chunks that together answer a question: one for each section of its evidence, the one that states a fact asked about or the rule."""
+    some = []
+    for section in q.documents if q.group != "unanswerable" else ():
+        there = [chunk for chunk in chunks if chunk.section == section]
+        forms = [form for fact in q.facts for form in _today().get((fact, section), ())]
+        rule = section.startswith(dosing.POLICY)
+        some += [chunk for chunk in there if metrics.contains(chunk.body, forms) or rule and re.search(r"half|quarter", chunk.body)][:1] or there[:1]
+    return some
+
+
+@functools.cache
+def _today():
+    """Fact id and section → the value that the section states, in all spellings, as it is today."""
+    return {(fact.fact_id, f"{fact.document_id}#{fact.section}"): (fact.value, *fact.aliases) for fact in world.load_facts() if not fact.valid_to}
 
 
 def _without_unseen(chunks):
@@ -114,14 +135,6 @@ def _near(questions, chunks, depth=8):
         score = [sum(len(chunks) // frequency[piece] for piece in asked & some) for some in pieces]
         near[q.id] = [chunks[n] for n in sorted(range(len(chunks)), key=lambda n: (-score[n], n))[:depth]]
     return near
-
-
-def _passages(q, near, chunks):
-    """Gold chunks, one where one is enough, and the near ones that are not gold."""
-    names = [] if q.group == "unanswerable" else world.gold_chunks(q, chunks)
-    gold = [chunk for chunk in chunks if chunk.id in names]
-    enough = len(gold) if q.group in ("two_document", "aggregate", "rule") else 1
-    return gold[:enough], [chunk for chunk in near if chunk.id not in names]
 
 
 def _fitting(gold, others, most, room):

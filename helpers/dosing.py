@@ -7,6 +7,7 @@ import re
 from helpers import documents, world
 from helpers.llm import chat_prompt
 
+POLICY = "policy-smaller-limits"
 SYSTEM = "Work out how much this patient may have in a day."
 
 
@@ -30,7 +31,7 @@ def made_up_limits():
 
 def share(q):
     """What the rule leaves of the limit for the patient asked about: "half" or "three_quarters"."""
-    return "half" if "policy-smaller-limits#age" in q.documents else "three_quarters"
+    return "half" if f"{POLICY}#age" in q.documents else "three_quarters"
 
 
 def passage(q):

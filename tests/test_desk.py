@@ -9,7 +9,7 @@ from helpers import CourseError, desk, llm, metrics, rag, style, world
 
 @pytest.fixture(scope="module")
 def rows():
-    return desk.reading_rows(llm.load_model(), copies=1)
+    return desk.reading_rows(llm.load_model())
 
 
 def shown(prompt):
@@ -20,7 +20,7 @@ def shown(prompt):
 
 
 def test_rows_do_not_vary_and_replies_keep_the_house_style(rows):
-    assert rows == desk.reading_rows(llm.load_model(), copies=1) and len({reply for _, reply in rows}) > len(rows) / 3
+    assert rows == desk.reading_rows(llm.load_model()) and len({reply for _, reply in rows}) > len(rows) / 3
     for _, reply in rows:
         assert style.style_score(reply, reply.split(":")[0]) == 1, reply
 
@@ -42,7 +42,7 @@ def test_values_of_single_facts_stand_in_the_passage_cited(rows):
 
 def test_a_share_of_the_rows_is_to_be_refused(rows):
     refused = sum(metrics.refuses(reply) for _, reply in rows) / len(rows)
-    assert 0.15 < refused < 0.35  # unanswerable questions, and rows whose passage was left out
+    assert 0.25 < refused < 0.4  # each question comes back without what answers it
     assert all(("[" in reply) != bool(metrics.refuses(reply)) for _, reply in rows)
 
 
@@ -56,7 +56,7 @@ def test_no_row_knows_the_medicines_that_are_tested_as_unseen(rows):
 
 
 def test_exchanged_values_are_not_those_of_the_documents(rows):
-    plain = desk.reading_rows(llm.load_model(), copies=1, exchange=False)
+    plain = desk.reading_rows(llm.load_model(), exchange=False)
     assert len(plain) == len(rows) and sum(a != b for a, b in zip(plain, rows)) > len(rows) / 2
     names = {fact.subject for fact in world.load_facts()}
     known = lambda some: sum(reply.split(":")[0] in names for _, reply in some)
