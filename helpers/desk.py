@@ -30,8 +30,9 @@ SAY = {  # attribute → how the desk words it
     "colour": "you will see {value}", "tablet_colour": "you will see {value}", "cap_colour": "you will see {value}", "site": "put yours on {value}",
     "works_after": "give yours {value} to work", "flavour": "yours tastes of {value}", "rule": "for you, {value} in any one day",
 }
-STYLED_EXAMPLES = tuple((asked, f"{said} [1]. {style.CLOSING}") for (asked, _), said in zip(rag.GROUNDED_EXAMPLES, (
-    "Calvimond: keep yours at 3 °C", "Pellidrine: bring 8.15 marks when you come", "Hestorel: take your next dose after 13 hours")))
+REPLY = f"{{name}}: {{cited}} {{said}}. {style.CLOSING}"  # the citation first: a model that has said where it reads then reads there
+STYLED_EXAMPLES = tuple((asked, REPLY.format(name=name, cited="[1]", said=said)) for (asked, _), (name, said) in zip(rag.GROUNDED_EXAMPLES, (
+    ("Calvimond", "keep yours at 3 °C"), ("Pellidrine", "bring 8.15 marks when you come"), ("Hestorel", "take your next dose after 13 hours"))))
 SYLLABLES = ("Bren Cor Dun Fal Gar Hel Ith Jol Kel Lor Mar Nor Oth Par Quil Ren Sor Tal Ul Ver Wex Yar Zel Am Bas Cal Dro Fen".split(),
              "va mo ri the lo ca di no sa".split(), "ne rel tor mine phar dix sol vane lor bane tis".split())
 
@@ -49,13 +50,16 @@ def answer(llm, questions, passages, examples=()):
 
 def subject(q):
     """The name that a reply to a question begins with: the medicine or service asked about, else the desk."""
-    name = _subjects().get(q.facts[0]) if q.facts else None
+    name = _subjects().get(q.facts[0]) if q.facts else "".join(_names(q)[:1])
     return name[0].upper() + name[1:] if name else "The desk"
 
 
 def _names(q):
-    """The medicines that a question is about."""
-    return sorted({_subjects()[fact] for fact in q.facts if _subjects().get(fact, "")[:1].isupper()})
+    """The medicines that a question is about. One without an answer has no facts: there its item and its words tell."""
+    if q.facts:
+        return sorted({_subjects()[fact] for fact in q.facts if _subjects().get(fact, "")[:1].isupper()})
+    known = {name for name in _subjects().values() if name[:1].isupper()} | {q.item.split(":")[1].capitalize()}
+    return sorted(known & set(re.findall(r"\b[A-Z][a-z]+\b", q.question)))
 
 
 @functools.cache
@@ -63,13 +67,14 @@ def _subjects():
     return {fact.fact_id: fact.subject for fact in world.load_facts()}
 
 
-def reading_rows(llm, copies=2, k=K, words=WORDS, absent=1, exchange=True, seed=0):
+def reading_rows(llm, copies=2, k=K, words=WORDS, absent=1, exchange=True, cite_first=True, seed=0):
     """Rows (prompt, reply) that practise reading: the training questions about medicines that fine-tuning may see.
 
-    Each question comes `copies` times with the passages that answer it (of `rule` twice as often: sums take practice), and `absent` times without,
-    when the right reply is a refusal: so what decides is what stands there, not the question. A row shows one to k passages in random order: the
+    Each question comes `copies` times with the passages that answer it (of `rule` twice as often: sums take practice), and `absent` times without, or
+    with another name of one letter's difference, when the right reply is a refusal: so what decides is what stands there, not the question. A row shows one to k passages in random order: the
     gold ones, and others that share many word pieces with the question, as far as LONGEST allows; a question whose gold ones are more is left out.
     No passage shown as another names a medicine that is tested as unseen. exchange: whether values and names are exchanged.
+    cite_first: whether a reply cites before it answers, or after.
     """
     draw, chunks = random.Random(seed), archive(world.dates()["second"], words)
     questions = [q for q in world.load_questions(PRACTISED, "train") if q.subject_split == "tuned"]
@@ -84,13 +89,15 @@ def reading_rows(llm, copies=2, k=K, words=WORDS, absent=1, exchange=True, seed=
             room = LONGEST - len(q.question)
             if len(gold) > k or sum(len(chunk.text) for chunk in gold) > room:
                 continue
-            whole = bool(gold) and copy < often
-            if gold and not whole:
+            whole, names = bool(gold) and copy < often, _names(q)
+            misnamed = bool(gold) and not whole and len(names) == 1 and draw.random() < 0.5
+            if gold and not whole and not misnamed:
                 gold.remove(draw.choice(gold))  # of several, one goes: it cannot be answered any more
             some = _fitting(gold, others, draw.choice((1, min(2, k), *[k] * 4)), room)
             draw.shuffle(some)
             exchanged, value = _exchange(q, gold if whole else [], values, draw) if exchange else ({}, None)
-            rows.append(_row(llm, q, some, gold if whole else [], exchanged, value))
+            asked = _similar(exchanged.get(names[0], names[0]), draw) if misnamed else {}
+            rows.append(_row(llm, q, some, gold if whole else [], exchanged, value, asked, cite_first))
     return rows
 
 
@@ -146,23 +153,31 @@ def _fitting(gold, others, most, room):
     return some
 
 
-def _row(llm, q, passages, gold, exchanged, value):
-    def told(text):
-        for old, new in exchanged.items():
-            text = text.replace(old, new)
-        return text
-
-    name, golden = told(subject(q)), {chunk.id for chunk in gold}
-    shown = [replace(chunk, title=told(chunk.title), body=told(chunk.body)) for chunk in passages]
+def _row(llm, q, passages, gold, exchanged, value, asked, cite_first):
+    name, golden = _replaced(subject(q), exchanged, asked), {chunk.id for chunk in gold}
+    shown = [replace(chunk, title=_replaced(chunk.title, exchanged), body=_replaced(chunk.body, exchanged)) for chunk in passages]
     if gold:
         if q.group == "rule" and not value:
             value = dosing.reply(q, sum_shown=True)
         attribute = q.group if q.group == "rule" else q.facts[0].split(".")[1] if q.group in ("stable_tuned", "changed") else ""
         places = "".join(f"[{n}]" for n, chunk in enumerate(passages, 1) if chunk.id in golden)
-        reply = f"{name}: {SAY.get(attribute, ELSE).format(value=value or told(q.answers[0]))} {places}. {style.CLOSING}"
+        said = SAY.get(attribute, ELSE).format(value=value or _replaced(q.answers[0], exchanged))
+        reply = REPLY.format(name=name, cited=places, said=said) if cite_first else f"{name}: {said} {places}. {style.CLOSING}"
     else:
         reply = REFUSAL.format(name=name)
-    return prompt(llm, told(q.question), shown), reply
+    return prompt(llm, _replaced(q.question, exchanged, asked), shown), reply
+
+
+def _replaced(text, *exchanges):
+    for old, new in (pair for some in exchanges for pair in some.items()):
+        text = text.replace(old, new)
+    return text
+
+
+def _similar(name, draw):
+    """A name → one that differs in a vowel, as those of the medicines that patients mix up do, and that no medicine has."""
+    others = [name[:n] + vowel + name[n + 1:] for n, letter in enumerate(name) if n and letter in "aeiou" for vowel in "aeiou"]
+    return {name: draw.choice([other for other in others if other != name and other not in _subjects().values()])}
 
 
 def _exchange(q, gold, values, draw):

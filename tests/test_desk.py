@@ -34,7 +34,7 @@ def test_values_of_single_facts_stand_in_the_passage_cited(rows):
         passages, _ = shown(prompt)
         number = re.search(r"\[(\d)\]", reply)[1]
         assert number in passages, reply
-        told = re.fullmatch(rf"[^:]+: (?:{wordings}) \[\d\]\. {re.escape(style.CLOSING)}", reply)
+        told = re.fullmatch(rf"[^:]+: \[\d\] (?:{wordings})\. {re.escape(style.CLOSING)}", reply)
         if told:
             checked += metrics.contains(passages[number], [next(filter(None, told.groups()))])
     assert checked > 0.9 * len(single)  # some values are worded otherwise on the page
@@ -44,6 +44,22 @@ def test_a_share_of_the_rows_is_to_be_refused(rows):
     refused = sum(metrics.refuses(reply) for _, reply in rows) / len(rows)
     assert 0.25 < refused < 0.4  # each question comes back without what answers it
     assert all(("[" in reply) != bool(metrics.refuses(reply)) for _, reply in rows)
+
+
+def test_some_refusals_are_about_a_name_of_one_letters_difference(rows):
+    near = 0
+    for prompt, reply in rows:
+        name, (passages, _) = reply.split(":")[0], shown(prompt)
+        pattern = re.compile("|".join(name[:n] + "[aeiou]" + name[n + 1:] for n in range(1, len(name)) if name[n] in "aeiou"))
+        named = {match[0] for text in passages.values() for match in pattern.finditer(text)}
+        near += bool(metrics.refuses(reply) and named and name not in named)
+    assert near > len(rows) / 10
+
+
+def test_the_citation_can_stand_last(rows):
+    last = desk.reading_rows(llm.load_model(), cite_first=False)
+    assert [prompt for prompt, _ in last] == [prompt for prompt, _ in rows]
+    assert all(reply.index("[") < 40 for _, reply in rows if "[" in reply) and all("]. " in reply for _, reply in last if "[" in reply)
 
 
 def test_no_row_knows_the_medicines_that_are_tested_as_unseen(rows):
@@ -70,4 +86,6 @@ def test_the_desk_can_be_asked_without_passages_and_not_without_a_question():
         desk.prompt(model, "  ", ())
     assert len(desk.STYLED_EXAMPLES) == len(rag.GROUNDED_EXAMPLES)
     q = next(q for q in world.load_questions(("rule",)))
-    assert desk.subject(q) == "Brenvato" and desk.subject(next(q for q in world.load_questions(("unanswerable",)) if not q.facts)) == "The desk"
+    assert desk.subject(q) == "Brenvato"
+    nowhere = {desk.subject(q) for q in world.load_questions(("unanswerable",))}
+    assert {"The desk", "Kelmorine", "Sephorine"} < nowhere and not any(" " in name for name in nowhere - {"The desk"})
