@@ -189,7 +189,7 @@ def lines(source="run", path=None):
     if source not in ("run", "reference"):
         raise CourseError(f"source is {source!r}: use 'run' or 'reference'.")
     path, kept = Path(path) if path else (results_file() if source == "run" else REFERENCE), {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+    for number, text in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
         try:
             line = json.loads(text)
             kept[tuple(line[name] for name in KEY)] = {name: line[name] for name in COLUMNS}

@@ -61,10 +61,11 @@ def test_no_notebook_no_record():
         results.record("rag.update", "new", "seconds", 1, n=1, unit="s")
 
 
-def test_a_damaged_line_is_named(own_folder):
+@pytest.mark.parametrize("damaged", [b'{"half": \n', b'{"caf\xe9": 1}\n'])
+def test_a_damaged_line_is_named(own_folder, damaged):
     results.record("rag.update", "new", "seconds", 1, n=1, unit="s")
-    with open(own_folder / "results.jsonl", "a") as file:
-        file.write('{"half": \n')
+    with open(own_folder / "results.jsonl", "ab") as file:
+        file.write(damaged)
     with pytest.raises(CourseError, match="line 2 is not a result"):
         results.load()
 
