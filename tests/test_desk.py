@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from helpers import CourseError, desk, llm, metrics, rag, style, world
+from helpers import CourseError, desk, llm, metrics, rag, reading, style, world
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return desk.reading_rows(llm.load_model())
+    return reading.reading_rows(llm.load_model())
 
 
 def shown(prompt):
@@ -20,23 +20,19 @@ def shown(prompt):
 
 
 def test_rows_do_not_vary_and_replies_keep_the_house_style(rows):
-    assert rows == desk.reading_rows(llm.load_model()) and len({reply for _, reply in rows}) > len(rows) / 3
+    assert rows == reading.reading_rows(llm.load_model()) and len({reply for _, reply in rows}) > len(rows) / 3
     for _, reply in rows:
         assert style.style_score(reply, reply.split(":")[0]) == 1, reply
 
 
 def test_values_of_single_facts_stand_in_the_passage_cited(rows):
     single = [(prompt, reply) for prompt, reply in rows if len(re.findall(r"\[\d\]", reply)) == 1]
-    said = [*(some for name, some in desk.SAY.items() if name != "rule"), desk.ELSE]
-    wordings = "|".join(re.escape(some).replace(r"\{value\}", "(.+)") for some in sorted(said, key=len, reverse=True))
     checked = 0
     for prompt, reply in single:
         passages, _ = shown(prompt)
-        number = re.search(r"\[(\d)\]", reply)[1]
-        assert number in passages, reply
-        told = re.fullmatch(rf"[^:]+: \[\d\] (?:{wordings})\. {re.escape(style.CLOSING)}", reply)
-        if told:
-            checked += metrics.contains(passages[number], [next(filter(None, told.groups()))])
+        told = re.fullmatch(rf"[^:]+: your [a-z ]+ is (.+) \[(\d)\]\. {re.escape(style.CLOSING)}", reply)
+        assert told and told[2] in passages, reply
+        checked += metrics.contains(passages[told[2]], [told[1]])
     assert checked > 0.9 * len(single)  # some values are worded otherwise on the page
 
 
@@ -46,24 +42,27 @@ def test_a_share_of_the_rows_is_to_be_refused(rows):
     assert all(("[" in reply) != bool(metrics.refuses(reply)) for _, reply in rows)
 
 
-def test_some_refusals_are_about_a_name_of_one_letters_difference(rows):
-    near = 0
+def alike(name):
+    """A pattern of the names that differ from this one in a vowel."""
+    return re.compile("|".join(name[:n] + "[aeiou]" + name[n + 1:] for n in range(1, len(name)) if name[n] in "aeiou"))
+
+
+def test_names_of_one_letters_difference_are_namesakes_or_slips_by_what_stands_on_the_pages(rows):
+    namesakes = slips = 0
     for prompt, reply in rows:
-        name, (passages, _) = reply.split(":")[0], shown(prompt)
-        pattern = re.compile("|".join(name[:n] + "[aeiou]" + name[n + 1:] for n in range(1, len(name)) if name[n] in "aeiou"))
-        named = {match[0] for text in passages.values() for match in pattern.finditer(text)}
-        near += bool(metrics.refuses(reply) and named and name not in named)
-    assert near > len(rows) / 10
-
-
-def test_the_citation_can_stand_last(rows):
-    last = desk.reading_rows(llm.load_model(), cite_first=False)
-    assert [prompt for prompt, _ in last] == [prompt for prompt, _ in rows]
-    assert all(reply.index("[") < 40 for _, reply in rows if "[" in reply) and all("]. " in reply for _, reply in last if "[" in reply)
+        name, (passages, question) = reply.split(":")[0], shown(prompt)
+        if not re.fullmatch("[A-Z][a-z]+", name):
+            continue
+        on_pages = {match[0] for text in passages.values() for match in alike(name).finditer(text)}
+        if metrics.refuses(reply):
+            namesakes += len(on_pages) > 1 and name in on_pages
+        else:
+            slips += name not in question and bool(alike(name).search(question))
+    assert namesakes > len(rows) / 25 and slips > len(rows) / 25
 
 
 def test_no_row_knows_the_medicines_that_are_tested_as_unseen(rows):
-    unseen = {name for q in world.load_questions() if q.subject_split.startswith("unseen") for name in desk._names(q)}
+    unseen = {name for q in world.load_questions() if q.subject_split.startswith("unseen") for name in desk.names(q)}
     questions = {q.question for q in world.load_questions() if q.subject_split.startswith("unseen") or q.split != "train"}
     for prompt, reply in rows:
         passages, question = shown(prompt)
@@ -72,7 +71,7 @@ def test_no_row_knows_the_medicines_that_are_tested_as_unseen(rows):
 
 
 def test_exchanged_values_are_not_those_of_the_documents(rows):
-    plain = desk.reading_rows(llm.load_model(), exchange=False)
+    plain = reading.reading_rows(llm.load_model(), exchange=False)
     assert len(plain) == len(rows) and sum(a != b for a, b in zip(plain, rows)) > len(rows) / 2
     names = {fact.subject for fact in world.load_facts()}
     known = lambda some: sum(reply.split(":")[0] in names for _, reply in some)
