@@ -303,3 +303,30 @@ def panels(squares, settings, title, ylabel, reading):
     said = "; ".join(f"{heading}, {name(arm)}: " + ", ".join(f"{some} {line['value']:.0%}" for some, line in zip(settings, lines))
                      for heading, arms in squares.items() for arm, lines in arms.items())
     show(figure, f"{title}. {ylabel[0].upper()}{ylabel[1:]}, with 95% intervals: {said}.", reading)
+
+
+def ratio_map(across, up, ratios, title, xlabel, ylabel, reading, mark=None):
+    """Draw a ratio over two settings, all three on logarithmic scales, and the line where it is 1, and show the figure.
+
+    ratios: array [up, across]. mark: a point (across, up, what it is). Dots lie where the ratio is above 1.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    figure, axes = plt.subplots(figsize=(7.2, 3.8))
+    steps = np.arange(-3, 3.5, 0.5)
+    filled = axes.contourf(across, up, np.log2(ratios), steps, cmap="PuOr", extend="both")
+    axes.contourf(across, up, ratios, [1, np.inf], colors="none", hatches=[".."])
+    axes.contour(across, up, ratios, [1], colors="black", linewidths=2)
+    if mark:
+        axes.plot(*mark[:2], "D", color="white", markeredgecolor="black", markersize=9)
+        axes.annotate(mark[2], mark[:2], xytext=(8, 6), textcoords="offset points")
+    axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_title("\n".join(textwrap.wrap(title, 78)))
+    bar = figure.colorbar(filled, ticks=range(-3, 4))
+    bar.ax.set_yticklabels([f"× {2.0 ** n:g}" for n in range(-3, 4)])
+    corner = lambda row, column: f"{ratios[row, column]:.2g} at {across[column]:g} and {up[row]:g}"
+    show(figure, f"{title}. Map of a ratio over {xlabel} and {ylabel}: {corner(0, 0)}, {corner(0, -1)}, {corner(-1, 0)}, {corner(-1, -1)}; "
+         f"it is above 1 on {(np.asarray(ratios) > 1).mean():.0%} of the map.", reading)

@@ -80,6 +80,21 @@ def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="frac
     return line
 
 
+def record_verdict(claim, word):
+    """Write the verdict of a claim (its id) as a line of decide.ledger, whose value is a word of claims.VERDICTS. Returns the line."""
+    from helpers.claims import VERDICTS
+
+    if word not in VERDICTS:
+        raise CourseError(f"The verdict of {claim} is {word!r}: it must be one of {', '.join(VERDICTS)}.")
+    line = {
+        "notebook": _notebook, "experiment": "decide.ledger", "arm": claim, "group": "all", "metric": "verdict", "value": word, "low": None,
+        "high": None, "n": 1, "unit": "verdict", "seed": seed(), "claims": [claim], "source": "run",
+        "size": os.environ.get("COURSE_SIZE", "live"), **_provenance(),
+    }
+    _append(line)
+    return line
+
+
 def record_scores(experiment, arm, metric, scores, facts, **more):
     """Mean of per-question scores with its interval by fact, recorded. Returns the line."""
     from helpers.stats import mean_interval

@@ -101,6 +101,12 @@ def rows(lines, columns):
     _show(lines, columns)
 
 
+def linked(lines, columns):
+    """Rows of Markdown, which may hold links, under column titles."""
+    cell = lambda value: " ".join(str(value).split()).replace("|", "\\|")
+    say("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in (columns, [":---"] * len(columns), *lines)))
+
+
 def verdicts(ids):
     """Claims with the verdict that their rule gives: on the reference run where it was measured, and on this small run, which decides nothing.
 

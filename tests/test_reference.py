@@ -74,7 +74,7 @@ def test_an_unknown_notebook_is_told():
 
 def shipped():
     """Name → (rows, recipe) of the adapters that come with the course, as the lessons train them."""
-    from helpers import dosing, llm, recipes, rows, tasks, world
+    from helpers import dosing, llm, reading, recipes, rows, tasks, world
 
     model = llm.load_model()
     return model, {
@@ -82,6 +82,7 @@ def shipped():
         "style": (rows.style_rows(model, tasks.load_style("train")), recipes.STYLE),
         "rule": (dosing.rule_rows(model, world.load_questions(("rule",), split="train"), passes=10, sum_shown=True), recipes.RULE),
         "recite": (rows.recite_rows(model, rows.taught(), old=True, copies=9), recipes.RECITE),
+        "desk": (reading.reading_rows(model), recipes.DESK),
     }
 
 
