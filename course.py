@@ -403,7 +403,7 @@ def parse(arguments):
                "Your own results and predictions are neither read nor changed. Without a name, all notebooks run.",
                "run", "run 01_rag_basics --out /tmp/measured", "run --save")
     made.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics, or a path")
-    made.add_argument("--out", metavar="DIR", help="leave the executed notebooks and results.jsonl in this folder")
+    made.add_argument("--out", metavar="DIR", help="leave the executed notebooks, results.jsonl and report.html in this folder")
     made.add_argument("--save", action="store_true", help="write the outputs back into the notebooks themselves (for authors)")
     made = add(reference, "Recompute data/reference: every notebook at full size, with three seeds (for authors; it takes hours).",
                "What is there and current is left out, so an interrupted run goes on where it stopped.",

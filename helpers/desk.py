@@ -27,6 +27,11 @@ def answer(llm, questions, passages, examples=()):
     return generate(llm, [prompt(llm, question, some, examples) for question, some in zip(questions, passages, strict=True)], MAX_NEW_TOKENS)
 
 
+def few_shot(llm, questions, passages):
+    """The desk's rival: the general model as lesson 1 asks it best, three worked examples and the best passage alone. One reply per question (text)."""
+    return rag.answer_grounded(llm, questions, [some[:1] for some in passages], rag.GROUNDED_EXAMPLES, MAX_NEW_TOKENS)
+
+
 def right(reply, q):
     """1.0 when a reply gives an answer that is right today (metrics.contains). The name it opens with is no answer: a comparison is decided after it."""
     return metrics.contains(reply.removeprefix(f"{subject(q)}:"), q.answers, q.wrong)

@@ -32,8 +32,9 @@ def report(name):
 def approaches(measured):
     """(name → costs.Approach, where the prompts' lengths come from: "run", "reference" or "counted").
 
-    prompt: few-shot, nothing looked up. rag: few-shot with four passages. finetune: the adapter recite, closed book. hybrid: the adapter desk with
-    four passages; left out while it does not ship. rag_short: lesson 1's prompt of one passage. A reply is as long in all of them, as the desk's worked examples are.
+    prompt: few-shot, nothing looked up. rag: lesson 1's prompt, few-shot with the best passage (desk.few_shot). finetune: the adapter recite, closed book.
+    hybrid: the adapter desk with four passages; left out while it does not ship. rag_long: few-shot with the same four. A reply is as long in all of
+    them, as the desk's worked examples are.
     An update takes in all that changed in the world's year. Retrieval embeds the new chunks; fine-tuning trains on the changed facts in five wordings and
     as many rows of others, twice over (the live run of the lab updating_weights). Passages are searched by letters alone: their lengths are the same.
     """
@@ -44,8 +45,8 @@ def approaches(measured):
     model, mean = reader(), lambda texts: count(texts) / len(asked)
     tokens = {
         "prompt": mean(desk.prompt(model, q, (), desk.CLOSED_BOOK_EXAMPLES) for q in asked),
-        "rag": mean(desk.prompt(model, q, some, desk.STYLED_EXAMPLES) for q, some in zip(asked, found)),
-        "rag_short": mean(rag.grounded_prompt(model, q, some[:2], rag.GROUNDED_EXAMPLES) for q, some in zip(asked, found)),
+        "rag": mean(rag.grounded_prompt(model, q, some[:1], rag.GROUNDED_EXAMPLES) for q, some in zip(asked, found)),
+        "rag_long": mean(desk.prompt(model, q, some, desk.STYLED_EXAMPLES) for q, some in zip(asked, found)),
         "finetune": mean(rag.closed_book_prompt(model, q) for q in asked),
         "hybrid": mean(desk.prompt(model, q, some) for q, some in zip(asked, found)),
     }
@@ -58,7 +59,7 @@ def approaches(measured):
     archive = {"searched": mean(asked), "embedded": count(c.text for c in chunks), "update_embedded": count(c.text for c in chunks if c.text not in older)}
     tuned = {name: report(name)["tokens"] for name in ("recite", "desk") if report(name)}
     made = {"prompt": costs.Approach("prompt alone", tokens["prompt"], reply), "rag": costs.Approach("RAG", tokens["rag"], reply, **archive),
-            "rag_short": costs.Approach("RAG, lesson 1's prompt", tokens["rag_short"], reply, **archive),
+            "rag_long": costs.Approach("RAG with four passages", tokens["rag_long"], reply, **archive),
             "finetune": costs.Approach("fine-tuning", tokens["finetune"], reply, True, trained=tuned["recite"], update_trained=update)}
     if "desk" in tuned:
         made["hybrid"] = costs.Approach("both", tokens["hybrid"], reply, True, **archive, trained=tuned["desk"])

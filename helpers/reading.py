@@ -1,16 +1,19 @@
 """Rows that practise reading, for the desk's assistant: from these only reading helps.
 
-Values and names are exchanged in passage and answer alike, so that nothing in a row can be learned by heart, and in some rows the answer
-is not there.
+Several questions are asked of the same few passages, some that these answer and some that they don't; and values and names are exchanged, in passages,
+question and reply alike, so that nothing in a row can be learned by heart.
 """
 
+import functools
+import itertools
+import json
 import random
 import re
-from collections import Counter
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass, replace
 
-from helpers import dosing, metrics, recipes, tuning, world
-from helpers.desk import K, REFUSAL, REPLY, WORDS, archive, gold_passages, names, prompt, subject, subjects
+from helpers import CourseError, documents, dosing, metrics, recipes, tuning, world
+from helpers.desk import K, REFUSAL, REPLY, archive, gold_passages, names, prompt, subject, subjects
 from helpers.retrieval import letter_pieces
 
 LONGEST = 1120  # characters of question and passages in a row, which is then at most 384 tokens long
@@ -26,50 +29,84 @@ SYLLABLES = ("Bren Cor Dun Fal Gar Hel Ith Jol Kel Lor Mar Nor Oth Par Quil Ren 
              "va mo ri the lo ca di no sa".split(), "ne rel tor mine phar dix sol vane lor bane tis".split())
 
 
+@dataclass(frozen=True)
+class Exercise:
+    """A question and what answers it: the chunks in `gold` (none: nothing does), of which the first of `answers` is the value a reply gives. names: the medicines
+    it is about; about, asked: what the reply calls its subject and the thing asked for; item: the same for all wordings; rule: the question, where the answer is a sum."""
+
+    question: str
+    item: str
+    about: str
+    asked: str
+    answers: tuple
+    gold: tuple
+    names: tuple
+    rule: world.Question | None = None
+
+
 def assistant(llm):
     """The shipped adapter `desk`, trained on reading_rows (see tuning.ready)."""
     return tuning.ready(llm, "desk", reading_rows(llm), recipes.DESK)
 
 
-def reading_rows(llm, copies=2, k=K, words=WORDS, absent=1, exchange=True, seed=0):
-    """Rows (prompt, reply) that practise reading: the training questions about medicines that fine-tuning may see.
+def reading_rows(llm, exchange=True, practice=True, seed=0):
+    """Rows (prompt, reply) that practise reading, some five in a row with the same passages, and these in random order.
 
-    Each question comes `copies` times with the passages that answer it (of `rule` twice as often: sums take practice), and `absent` times without,
-    when the right reply is a refusal: so what decides is what stands there, not the question. A row shows one to k passages in random order: the
-    gold ones, and others that share many word pieces with the question, as far as LONGEST allows; a question whose gold ones are more is left out.
-    No passage shown as another names a medicine that is tested as unseen. exchange: whether values and names are exchanged.
-
-    Two kinds of names that nearly agree are told apart by what stands on the pages. A slip of the pen: in some rows the question misspells the
-    name, the pages have it right, and the answer is given. A namesake: in some of the rows without an answer the page that holds the value is
-    that of a medicine of one letter's difference, and pages of the one asked about, without the value, lie beside it.
+    They come from two sources: the training questions about medicines that fine-tuning may see, with the archive's pages, and (practice) the pages and
+    questions of practice.jsonl, about medicines that are nowhere else. Of each question some wordings lead: `_pages` picks passages around one, and `_asked`
+    adds others that the same passages answer, or seem to. About a third of the replies are refusals. exchange: whether names and values are exchanged.
     """
-    draw, chunks = random.Random(seed), archive(world.dates()["second"], words)
-    questions = [q for q in world.load_questions(PRACTISED, "train") if q.subject_split == "tuned"]
-    values, near, rows = _values(questions), _near(questions, _without_unseen(chunks)), []
-    for copy in range(2 * copies + absent):
-        for q in questions:
-            often = {"rule": 2 * copies, "unanswerable": 0}.get(q.group, copies)
-            if copy >= often + absent:
-                continue
-            gold, named = gold_passages(q, chunks), names(q)
-            others = [chunk for chunk in near[q.id] if chunk not in gold and not metrics.contains(chunk.body, q.answers)]
-            room = LONGEST - len(q.question)
-            if len(gold) > k or sum(len(chunk.text) for chunk in gold) > room:
-                continue
-            whole = bool(gold) and copy < often
-            own = [chunk for chunk in others if named and named[0] in chunk.text]
-            namesake = bool(gold) and not whole and len(named) == 1 and bool(own) and draw.random() < 0.5
-            if namesake:
-                others = own + [chunk for chunk in others if chunk not in own]
-            elif gold and not whole:
-                gold.remove(draw.choice(gold))  # of several, one goes: it cannot be answered any more
-            some = _fitting(gold, others, k if namesake else draw.choice((1, min(2, k), *[k] * 4)), room)
-            draw.shuffle(some)
-            exchanged, value = _exchange(q, gold if whole else [], values, draw) if exchange else ({}, None)
-            name = exchanged.get(named[0], named[0]) if named else None
-            other = _similar(name, draw) if namesake or whole and len(named) == 1 and draw.random() < 0.15 else {}
-            rows.append(_row(llm, q, some, gold, whole, exchanged, value, other))
-    return rows
+    draw, pages = random.Random(seed), archive(world.dates()["second"])
+    lessons = [(_world_exercises(pages), 4)] + ([(practice_exercises(), 2)] if practice else [])
+    exercises = [e for some, _ in lessons for e in some]
+    chunks = _without_unseen(pages) + ([chunk for chunk, _ in load_practice()] if practice else [])
+    near, shelf = _near(exercises, chunks), _Shelf(exercises)
+    contexts = []
+    for some, copies in lessons:
+        wordings = defaultdict(list)
+        for e in some:
+            wordings[e.item].append(e)
+        contexts += [_context(llm, same[copy % len(same)], near, shelf, draw, exchange) for copy in range(copies) for same in wordings.values()]
+    draw.shuffle(contexts)
+    return [row for rows in contexts for row in rows]
+
+
+# What can be asked, and of which pages.
+
+@functools.cache
+def load_practice():
+    """practice.jsonl: a list of (chunk, its facts as dictionaries with asked, value, questions; and about). Raises CourseError naming a malformed line."""
+    pages = []
+    for number, line in enumerate(world.read_text(world.DATA / "practice.jsonl").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            chunk = documents.Chunk(f"practice/{number:04}", f"practice/{number:04}", row["title"], row["body"])
+            pages.append((chunk, [{"about": row["about"], **{key: fact[key] for key in ("asked", "value", "questions")}} for fact in row["facts"]]))
+        except (ValueError, TypeError, KeyError) as problem:
+            raise CourseError(f"practice.jsonl, line {number}: not a page to practise on ({problem!r}): put it back with `git checkout data`.") from problem
+    return pages
+
+
+def practice_exercises():
+    """The questions of practice.jsonl, about medicines and services that no document and no other question names."""
+    made = []
+    for chunk, facts in load_practice():
+        for fact in facts:
+            about = fact["about"].removeprefix("the ")
+            named = (about,) if about[0].isupper() else ()
+            made += [Exercise(question, f"{chunk.id}:{fact['value']}", about[0].upper() + about[1:], fact["asked"], (fact["value"],), (chunk,), named)
+                     for question in fact["questions"]]
+    return made
+
+
+def _world_exercises(chunks):
+    """The training questions about tuned subjects, as far as at most K of these chunks answer them and fit into a row."""
+    made = []
+    for q in world.load_questions(PRACTISED, "train"):
+        gold = gold_passages(q, chunks)
+        if q.subject_split == "tuned" and len(gold) <= K and sum(len(chunk.text) for chunk in gold) + len(q.question) <= LONGEST:
+            made.append(Exercise(q.question, q.item, subject(q), asked_for(q), q.answers if gold else (), tuple(gold), tuple(names(q)), q if q.group == "rule" else None))
+    return made
 
 
 def _without_unseen(chunks):
@@ -80,26 +117,141 @@ def _without_unseen(chunks):
     return [chunk for chunk in chunks if chunk.section not in sections and not any(name in chunk.text for name in unnamed)]
 
 
-def _near(questions, chunks, depth=8):
-    """Question id → the chunks that share most with it: every common run of four letters counts, rare ones more. Whole numbers, so that every
-    machine ranks alike."""
-    pieces = [set(letter_pieces(chunk.text)) for chunk in chunks]
-    frequency = Counter(piece for some in pieces for piece in some)
-    near = {}
-    for q in questions:
-        asked = set(letter_pieces(q.question))
-        score = [sum(len(chunks) // frequency[piece] for piece in asked & some) for some in pieces]
-        near[q.id] = [chunks[n] for n in sorted(range(len(chunks)), key=lambda n: (-score[n], n))[:depth]]
-    return near
+def _near(exercises, chunks, depth=8):
+    """Question → the chunks that share most with it: every common run of four letters counts, rare ones more. Whole numbers, so that every machine
+    ranks alike."""
+    import numpy
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    pieces = CountVectorizer(analyzer=letter_pieces, binary=True, dtype=numpy.int64)
+    pages = pieces.fit_transform(chunk.text for chunk in chunks)
+    weight = len(chunks) // numpy.asarray(pages.sum(0))[0]
+    score = (pieces.transform(e.question for e in exercises).multiply(weight).tocsr() @ pages.T).toarray()
+    best = numpy.argsort(-score, axis=1, kind="stable")[:, :depth]
+    return {e: [chunks[n] for n in some] for e, some in zip(exercises, best)}
 
 
-def _fitting(gold, others, most, room):
-    """The gold passages, and of the others the first ones that fit into so many characters, `most` passages in all."""
-    some = list(gold)
-    for chunk in others:
-        if len(some) < most and sum(len(one.text) for one in (*some, chunk)) <= room:
+class _Shelf:
+    """Finds exercises by a chunk that they rest on, by a medicine they are about; and the values that things asked for can have."""
+
+    def __init__(self, exercises):
+        self.resting, self.about, self.values = defaultdict(list), defaultdict(list), defaultdict(set)
+        for e in exercises:
+            for chunk in e.gold:
+                self.resting[chunk].append(e)
+            for name in e.names:
+                self.about[name].append(e)
+            if len(e.gold) == 1:
+                self.values[e.asked].add(e.answers[0])
+
+    def on(self, text):
+        """The medicines that a text names, sorted."""
+        return sorted(set(re.findall(r"\b[A-Z][a-z]+\b", text)) & self.about.keys())
+
+
+# One set of passages, and what is asked of it.
+
+def _context(llm, lead, near, shelf, draw, exchange):
+    """The rows of one set of passages: several questions, each with its reply.
+
+    Two kinds of names that nearly agree are told apart by what stands on the pages. A slip of the pen: the question misspells a name that the pages have
+    right, and the answer is given. A namesake: the page with the value is that of a medicine of one letter's difference, and pages of the one asked
+    about, without the value, lie beside it; then both are asked about.
+    """
+    whole, namesake, passages = _pages(lead, near[lead], draw)
+    text = " ".join(chunk.text for chunk in passages)
+    asked = [(lead, whole)] + _asked(lead, whole or namesake, passages, shelf, draw)
+    swap = _swaps(asked, shelf.on(f"{text} {lead.question}"), shelf.values, draw) if exchange else {}
+    name = swap.get(lead.names[0], lead.names[0]) if lead.names else ""
+    other = {lead.names[0]: _similar(name, draw)} if namesake else {}
+    golden = set(lead.gold) if namesake else set(passages)
+    shown = [_changed(chunk, swap if chunk in golden else {**swap, **other}) for chunk in passages]
+    rows = [_row(llm, lead, True, passages, shown, swap, draw)] if namesake else []
+    for e, answered in asked:
+        theirs = {**swap, **other} if namesake and (e is lead or not golden & set(e.gold)) else swap
+        rows.append(_row(llm, e, answered, passages, shown, theirs, draw, slip=not namesake))
+    return rows
+
+
+def _pages(lead, near, draw):
+    """(whole, namesake, passages): passages around a question in random order, up to K, as far as LONGEST allows. whole: they answer it. namesake: they would, but
+    for the name."""
+    gold = list(lead.gold)
+    others = [chunk for chunk in near if chunk not in gold and not metrics.contains(chunk.body, lead.answers)]
+    own = [chunk for chunk in others if lead.names and lead.names[0] in chunk.text]
+    whole = bool(gold) and draw.random() < 0.75
+    namesake = bool(gold) and not whole and len(lead.names) == len(gold) == 1 and bool(own) and draw.random() < 0.6
+    if gold and not whole and not namesake:
+        gold.remove(draw.choice(gold))  # of several, one goes: it cannot be answered any more
+    some, most = list(gold), K if namesake else draw.choice((1, 2, *[K] * 5))
+    for chunk in (own + [chunk for chunk in others if chunk not in own] if namesake else others):
+        if len(some) < most and sum(len(one.text) for one in (*some, chunk)) + len(lead.question) <= LONGEST:
             some.append(chunk)
-    return some
+    draw.shuffle(some)
+    return whole, namesake, some
+
+
+def _asked(lead, full, passages, shelf, draw):
+    """What else to ask of these passages, one wording of each item: (exercise, whether they answer it). full: they answer the leading question."""
+    room = LONGEST - sum(len(chunk.text) for chunk in passages)
+    fits = lambda e: e.item != lead.item and len(e.question) <= room
+    answered = [e for chunk in passages for e in shelf.resting[chunk] if fits(e) and set(e.gold) <= set(passages)]
+    about = shelf.on(" ".join(chunk.text for chunk in passages))
+    missing = [e for name in about for e in shelf.about[name] if fits(e) and not set(e.gold) & set(passages)]
+    silent = lambda e: not any(metrics.contains(chunk.body, e.answers) for chunk in passages)
+    return ([(e, True) for e in _one_each(answered, 2, draw)] + [(e, False) for e in _one_each(missing, draw.choice((1, 1, 2) if full else (0, 1)), draw, silent)])
+
+
+def _one_each(exercises, most, draw, suits=lambda e: True):
+    """One wording each of up to so many items that suit, at random."""
+    wordings = defaultdict(list)
+    for e in exercises:
+        wordings[e.item].append(e)
+    some = (draw.choice(wordings[item]) for item in draw.sample(sorted(wordings), len(wordings)))
+    return list(itertools.islice(filter(suits, some), most))
+
+
+def _swaps(asked, named, values, draw):
+    """What to exchange, old → new. Half of the time other names, sometimes names alike; half of the values, as long as nothing is to be compared."""
+    swap = {}
+    if draw.random() < 0.5:
+        swap |= {name: "".join(map(draw.choice, SYLLABLES)) for name in named}
+        if len(named) > 1 and draw.random() < 0.3:
+            one, other = draw.sample(named, 2)
+            swap[other] = _similar(swap[one], draw)
+    compared = any(len(e.gold) > 1 and not e.rule for e, _ in asked)
+    if not compared:
+        for e in (e for e, answered in asked if answered and not e.rule and draw.random() < 0.5 and e.answers[0] in e.gold[0].body):
+            value = _other(e.answers[0], sorted(values[e.asked]), draw)
+            swap |= {e.answers[0]: value} if value else {}
+        for e in (e for e, _ in asked if e.rule):
+            swap[f"{dosing.limit(e.rule)} mg"] = f"{draw.choice(dosing.made_up_limits())} mg"
+    return swap
+
+
+def _row(llm, e, answered, passages, shown, swap, draw, slip=False):
+    """One row. swap: what was exchanged in the pages that it is about; slip: whether its question may misspell the name."""
+    question, about = _replaced(e.question, swap), _replaced(e.about, swap)
+    if answered and slip and len(e.names) == 1 and draw.random() < 0.12:
+        question = question.replace(about, _similar(about, draw))
+    if not answered:
+        return prompt(llm, question, shown), REFUSAL.format(name=about, asked=e.asked)
+    value = _replaced(e.answers[0], swap)
+    if e.rule:
+        old = f"{dosing.limit(e.rule)} mg"
+        value = dosing.reply(e.rule, int(swap.get(old, old).split()[0]), sum_shown=True)
+    places = "".join(f"[{n}]" for n, chunk in enumerate(passages, 1) if chunk in e.gold)
+    return prompt(llm, question, shown), REPLY.format(name=about, asked=e.asked, value=value, cited=places)
+
+
+def _changed(chunk, swap):
+    return replace(chunk, title=_replaced(chunk.title, swap), body=_replaced(chunk.body, swap))
+
+
+def _replaced(text, swap):
+    """All exchanges at once, of whole words: what one put in, no other takes out."""
+    longest_first = "|".join(re.escape(old) for old in sorted(swap, key=len, reverse=True))
+    return re.sub(rf"(?<!\w)(?:{longest_first})(?!\w)", lambda found: swap[found[0]], text) if swap else text
 
 
 def asked_for(q):
@@ -110,43 +262,10 @@ def asked_for(q):
     return ASKED.get(attribute, "answer")
 
 
-def _row(llm, q, passages, gold, whole, exchanged, value, other):
-    """other: the name as the question misspells it (whole: the answer is there), or that of a namesake, whose pages are all but the gold ones."""
-    golden = {chunk.id for chunk in gold}
-    renamed = lambda chunk: {} if whole or chunk.id in golden else other
-    shown = [replace(chunk, title=_replaced(chunk.title, exchanged, renamed(chunk)), body=_replaced(chunk.body, exchanged, renamed(chunk))) for chunk in passages]
-    question, reply = prompt(llm, _replaced(q.question, exchanged, other), shown), {"asked": asked_for(q)}
-    if whole:
-        value = value or (dosing.reply(q, sum_shown=True) if q.group == "rule" else _replaced(q.answers[0], exchanged))
-        places = "".join(f"[{n}]" for n, chunk in enumerate(passages, 1) if chunk.id in golden)
-        return question, REPLY.format(**reply, name=_replaced(subject(q), exchanged), value=value, cited=places)
-    return question, REFUSAL.format(**reply, name=_replaced(subject(q), exchanged, other))
-
-
-def _replaced(text, *exchanges):
-    for old, new in (pair for some in exchanges for pair in some.items()):
-        text = text.replace(old, new)
-    return text
-
-
 def _similar(name, draw):
-    """A name → one that differs in a vowel, as those of the medicines that patients mix up do, and that no medicine has."""
+    """A name that differs in a vowel, as those of the medicines that patients mix up do, and that no medicine has."""
     others = [name[:n] + vowel + name[n + 1:] for n, letter in enumerate(name) if n and letter in "aeiou" for vowel in "aeiou"]
-    return {name: draw.choice([other for other in others if other != name and other not in subjects().values()])}
-
-
-def _exchange(q, gold, values, draw):
-    """What to exchange in a row, old → new, and the new value (None: as it was). Half of the rows get other values, half other names."""
-    exchanged, value = {}, None
-    if gold and q.group == "rule":
-        mg = draw.choice(dosing.made_up_limits())
-        exchanged[f"{dosing.limit(q)} mg"], value = f"{mg} mg", dosing.reply(q, mg, sum_shown=True)
-    elif gold and q.group in ("stable_tuned", "changed") and draw.random() < 0.5 and q.answers[0] in gold[0].body:
-        value = _other(q.answers[0], values[q.facts[0].split(".")[1]], draw)
-        exchanged |= {q.answers[0]: value} if value else {}
-    if draw.random() < 0.5:
-        exchanged |= {name: "".join(map(draw.choice, SYLLABLES)) for name in names(q)}
-    return exchanged, value
+    return draw.choice([other for other in others if other != name and other not in subjects().values()])
 
 
 def _other(value, known, draw):
@@ -158,12 +277,3 @@ def _other(value, known, draw):
     most = max(30, 2 * int(float(number[0])))
     fresh = f"{draw.uniform(1, most):.2f}" if "." in number[0] else str(draw.randint(2, most))
     return value[:number.start()] + fresh + value[number.end():]
-
-
-def _values(questions):
-    """Attribute → the values that these questions' facts have, sorted."""
-    known = {}
-    for q in questions:
-        if q.group in ("stable_tuned", "changed"):
-            known.setdefault(q.facts[0].split(".")[1], set()).add(q.answers[0])
-    return {attribute: sorted(some) for attribute, some in known.items()}

@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from helpers import COURSE, CourseError, doors
+from helpers import COURSE, CourseError, doors, report
 
 CELL_SECONDS = 1800  # no cell of the course computes this long
 KEPT_METADATA = ("tags", "slideshow", "jupyter")  # of a cell; everything else is an editor's or a kernel's trace
@@ -190,7 +190,7 @@ def reference_lines(paths, root=COURSE):
 def run(paths, out=None, save=False, root=COURSE):
     """Run the notebooks at `paths` one after another, with one folder of results and predictions that starts empty.
 
-    `out`: a folder that gets the executed notebooks and results.jsonl, all at once at the end. `save`: write the outputs
+    `out`: a folder that gets the executed notebooks and results.jsonl, all at once at the end, and report.html. `save`: write the outputs
     back into the notebooks. Raises CellFailed at the first failure, having left NAME.failed.ipynb in `out`, and
     CourseError where `out` is no folder that can be written.
     """
@@ -206,7 +206,7 @@ def run(paths, out=None, save=False, root=COURSE):
     results.touch()
     variables = {"COURSE_RESULTS": str(results), "COURSE_DATA": str(staging / "data")}
     (staging / "data").mkdir()
-    width = max(len(path.stem) for path in paths)
+    width, ran = max(len(path.stem) for path in paths), []
     try:
         for path in paths:
             notebook = load(path)
@@ -221,6 +221,7 @@ def run(paths, out=None, save=False, root=COURSE):
             print(f"{path.stem:<{width}}  {len(notebook.cells):3d} cells  {seconds:6.1f} s  peak {gigabytes:.2f} GB", flush=True)
             normalise(notebook)
             write(notebook, staging / path.name)
+            ran.append((path, notebook, seconds))
             if save:
                 write(notebook, path)
         if out is not None:
@@ -230,6 +231,7 @@ def run(paths, out=None, save=False, root=COURSE):
                 os.replace(staging / path.name, out / path.name)
                 (out / f"{path.stem}.failed.ipynb").unlink(missing_ok=True)
             os.replace(results, out / results.name)
+            report.write(out, ran)  # last, so that nothing measured is lost if it cannot be written
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -237,7 +239,7 @@ def run(paths, out=None, save=False, root=COURSE):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.running", description=__doc__)
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics, or a path (default: all)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="leave the executed notebooks and results.jsonl in this folder")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="leave the executed notebooks, results.jsonl and report.html in this folder")
     parser.add_argument("--save", action="store_true", help="write the outputs back into the notebooks themselves")
     options = parser.parse_args(arguments)
     try:

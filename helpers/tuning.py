@@ -74,10 +74,43 @@ def encode_rows(llm, rows):
     return encoded
 
 
-def micro_batches(lengths, most_tokens, epochs, seed):
-    """Lists of row numbers: all micro-batches of a training, in order. A batch holds at most `most_tokens` tokens, padding included.
+def families(encoded, most_tokens, shared=64):
+    """Rows that can share work: a list of (row numbers, tokens shared). Rows one after another make a family while they begin with the same tokens, `shared` or
+    more, and come to at most `most_tokens` where these are counted once: several questions about the same passages cost little more than one.
+    """
+    found = []
+    for row, (ids, answer) in enumerate(encoded):
+        if found:
+            some, begin = found[-1]
+            alike = next((n for n, (one, other) in enumerate(zip(ids, encoded[some[0]][0])) if one != other), begin)
+            begin = min(begin, alike, len(ids) - answer - 1)
+            if begin >= shared and begin + sum(len(encoded[other][0]) - begin for other in (*some, row)) <= most_tokens:
+                found[-1] = [*some, row], begin
+                continue
+        found.append(([row], len(ids) - answer - 1))
+    return found
 
-    Rows of similar length go together, so that little is padding: each epoch is shuffled, cut into pools of 64 rows, and each pool sorted.
+
+def pack(rows, begin=0):
+    """The rows of a family as one: (ids, positions, branches, labels), all of one length.
+
+    The `begin` tokens that they share come first, as branch 0, then the rest of each row as a branch of its own, which sees the beginning and itself (see
+    collate). A row alone is branch 0 all through.
+    """
+    begin = begin if len(rows) > 1 else 0
+    ids, positions, branches, labels = list(rows[0][0][:begin]), list(range(begin)), [0] * begin, [-100] * begin
+    for branch, (row, answer) in enumerate(rows, start=len(rows) > 1):
+        ids += row[begin:]
+        positions += range(begin, len(row))
+        branches += [branch] * (len(row) - begin)
+        labels += [-100] * (len(row) - answer - begin) + row[-answer:]
+    return ids, positions, branches, labels
+
+
+def micro_batches(lengths, most_tokens, epochs, seed):
+    """Lists of numbers: all micro-batches of a training, in order, of families of these lengths. A batch holds at most `most_tokens` tokens, padding included.
+
+    Those of similar length go together, so that little is padding: each epoch is shuffled, cut into pools of 64, and each pool sorted.
     """
     draw, batches = random.Random(seed), []
     for epoch in range(math.ceil(epochs)):
@@ -96,34 +129,37 @@ def micro_batches(lengths, most_tokens, epochs, seed):
     return batches
 
 
-def collate(llm, rows):
-    """One micro-batch as tensors. Padding stands on the left, so that all replies end in the same column.
+def collate(llm, packed):
+    """One micro-batch of packed families as tensors. Padding stands on the left, so that replies end in the same column.
 
-    input_ids, attention_mask, position_ids: [rows, longest]; labels: [rows, longest reply + 1], the last columns of the ids, −100 where there is nothing to
-    learn, as everywhere in the first.
+    input_ids, position_ids, labels: [families, longest], −100 where there is nothing to learn; attention_mask: the same shape, or, where there are branches,
+    [families, 1, longest, longest] with 0 where a token (row) sees another (column) and a large negative number where not.
     """
     import torch
 
-    longest, width = max(len(ids) for ids, _ in rows), 1 + max(answer for _, answer in rows)
-    ids = torch.tensor([[llm.tokenizer.pad_token_id] * (longest - len(ids)) + ids for ids, _ in rows])
-    mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids, _ in rows])
-    learned = torch.arange(width) >= torch.tensor([[width - answer] for _, answer in rows])
-    labels = torch.where(learned, ids[:, -width:], -100)
-    return {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0), "labels": labels}
+    longest = max(len(ids) for ids, *_ in packed)
+    padded = lambda values, filler: torch.tensor([[filler] * (longest - len(some)) + list(some) for some in values])
+    ids, positions, branches, labels = zip(*packed)
+    branch, mask = padded(branches, -1), padded([[1] * len(some) for some in ids], 0)
+    if branch.max() > 0:
+        before = torch.ones(longest, longest, dtype=torch.bool).tril()
+        seen = before & ((branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None]))
+        mask = torch.zeros(seen.shape, dtype=llm.model.dtype).masked_fill(~seen, torch.finfo(llm.model.dtype).min)[:, None]
+    return {"input_ids": padded(ids, llm.tokenizer.pad_token_id), "attention_mask": mask, "position_ids": padded(positions, 0), "labels": padded(labels, -100)}
 
 
 def answer_loss(model, inputs, learned=None):
     """Cross-entropy of the replies' tokens, summed and divided by `learned` (default: their number in this micro-batch).
 
-    Only the last columns are turned into logits: over 49,152 tokens these are the largest arrays of all.
+    Only the columns in front of a reply's token are turned into logits: over 49,152 tokens these are the largest arrays of all.
     """
     import torch
 
-    labels, columns = inputs["labels"], inputs["input_ids"].shape[1]
-    keep = torch.arange(columns - labels.shape[1], columns, device=labels.device)
+    labels = inputs["labels"]
+    keep = (labels[:, 1:] != -100).any(0).nonzero()[:, 0]
     read = {name: inputs[name] for name in ("input_ids", "attention_mask", "position_ids")}
     logits = model(**read, use_cache=False, logits_to_keep=keep).logits
-    total = torch.nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum")
+    total = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), labels[:, keep + 1].flatten(), ignore_index=-100, reduction="sum")
     return total / (learned if learned is not None else (labels != -100).sum())
 
 
@@ -222,7 +258,9 @@ def _fit(llm, model, encoded, held, recipe, work):
 
     precision = llm.precision if recipe.rank else "fp32"
     most = recipe.micro_tokens or (SMALL_MICRO_TOKENS if (doctor.memory() or SMALL_MEMORY) < SMALL_MEMORY else MICRO_TOKENS[precision])
-    lengths = [len(ids) for ids, _ in encoded]
+    found = families(encoded, max(most, MICRO_TOKENS["bf16"]))
+    packed = [pack([encoded[row] for row in some], begin) for some, begin in found]
+    lengths = [len(ids) for ids, *_ in packed]
     batches = micro_batches(lengths, most, recipe.epochs, recipe.seed)
     together = max(1, round(recipe.step_tokens / most / _world()))  # micro-batches per step
     batches = _share(batches, together)
@@ -231,12 +269,11 @@ def _fit(llm, model, encoded, held, recipe, work):
 
     class AnswerTrainer(Trainer):
         def get_train_dataloader(self):
-            return torch.utils.data.DataLoader(encoded, batch_sampler=batches, collate_fn=lambda rows: collate(llm, rows))
+            return torch.utils.data.DataLoader(packed, batch_sampler=batches, collate_fn=lambda some: collate(llm, some))
 
         def get_eval_dataloader(self, rows=None):
-            order = sorted(range(len(held)), key=lambda row: len(held[row][0]))
-            cut = micro_batches([len(held[row][0]) for row in order], most, 1, 0)
-            return torch.utils.data.DataLoader(held, batch_sampler=cut, collate_fn=lambda rows: collate(llm, rows))
+            cut = micro_batches([len(ids) for ids, _ in held], most, 1, 0)
+            return torch.utils.data.DataLoader([pack([row]) for row in held], batch_sampler=cut, collate_fn=lambda some: collate(llm, some))
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             loss = answer_loss(model, inputs, num_items_in_batch)
@@ -266,7 +303,7 @@ def _fit(llm, model, encoded, held, recipe, work):
     begun, start = int(last.rsplit("-", 1)[1]) if last else 0, time.perf_counter()
     try:
         with weights.quiet_transformers(), disable_input_dtype_casting(model, active=precision == "bf16"):
-            trainer = AnswerTrainer(model=model, args=settings, train_dataset=encoded, eval_dataset=held or None, callbacks=[_progress(steps)])
+            trainer = AnswerTrainer(model=model, args=settings, train_dataset=packed, eval_dataset=held or None, callbacks=[_progress(steps)])
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=last)
     except (MemoryError, RuntimeError) as problem:
@@ -279,7 +316,7 @@ def _fit(llm, model, encoded, held, recipe, work):
     finally:
         base.set_attn_implementation(attention)
     log = trainer.state.log_history
-    tokens = sum(lengths[row] for batch in batches for row in batch) * _world()
+    tokens = sum(len(encoded[row][0]) for batch in batches for family in batch for row in found[family][0]) * _world()
     seconds = (time.perf_counter() - start) * steps / max(1, steps - begun)  # of a resumed training: of all of it, at the rate of this part
     return {
         "rows": len(encoded), "tokens": tokens, "steps": steps, "seconds": round(seconds, 1), "tokens_per_s": round(tokens / seconds, 1),

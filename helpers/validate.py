@@ -12,7 +12,7 @@ SPLIT_OF = {6: "development", 7: "test", 8: "test"}
 SUBJECTS = {"tuned": "train", "unseen_development": "development", "unseen_test": "test"}
 FILES = {
     "facts.csv": "fact", "questions.jsonl": "question", "triage.jsonl": "triage", "style.jsonl": "style", "general.jsonl": "general",
-    "canaries.jsonl": "canary", "claims.jsonl": "claim",
+    "canaries.jsonl": "canary", "claims.jsonl": "claim", "practice.jsonl": "practice",
 }
 
 
@@ -42,7 +42,7 @@ def problems(folder=world.DATA):
     return (
         faults + _facts(facts, found) + _questions(asked, facts, found, dates) + _splits(asked) + _same_ids(rows)
         + _triage(rows["triage.jsonl"], facts, subject_split) + _style(rows["style.jsonl"], facts, subject_split, dates) + _general(rows["general.jsonl"])
-        + _canaries(rows["canaries.jsonl"], found)
+        + _canaries(rows["canaries.jsonl"], found) + _practice(rows["practice.jsonl"], facts, found)
     )
 
 
@@ -278,6 +278,23 @@ def _canaries(rows, found):
         faults += _twice(place, "prompt", row["prompt"], seen, line)
         if any(row["prompt"].lower() in document.text.lower() for document in found):
             faults.append(f"{place}, prompt: a document says it too: invent another name.")
+    return faults
+
+
+def _practice(rows, facts, found):
+    """Each value stands once on its page and in none of its questions; the page tells whom it is about, and nobody else in this world bears that name."""
+    taken, text, faults, seen = {fact.subject for fact in facts}, " ".join(document.text for document in found), [], {}
+    for line, row in rows:
+        place, name = f"practice.jsonl, line {line}", row["about"].removeprefix("the ")
+        if name in taken or name[0].isupper() and name in text:
+            faults.append(f"{place}, about: {name!r} is a name of the documents: invent another.")
+        if row["facts"] and name.split()[-1].lower() not in f"{row['title']} {row['body']}".lower():
+            faults.append(f"{place}, body: neither it nor the title names {name!r}: say whom it is about.")
+        for fact in row["facts"]:
+            if row["body"].count(fact["value"]) != 1:
+                faults.append(f"{place}, value: {fact['value']!r} must stand in the body once: write it word for word.")
+            faults += [f"{place}, questions: {question!r} holds its own answer: take it out." for question in fact["questions"] if fact["value"] in question.split()]
+        faults += _twice(place, "body", row["body"], seen, line)
     return faults
 
 

@@ -205,7 +205,7 @@ def _all_questions(folder):
 def data_version(folder=DATA):
     """Twelve hexadecimal digits over everything in data/ that an experiment reads: another hash, another world.
 
-    The claims are left out: a verdict's rule may change without changing what was measured.
+    The claims are left out: a verdict's rule may change without changing what was measured. So are the pages to practise on: an adapter's key covers its rows.
     """
     total = hashlib.sha256()
     for path in [*(folder / name for name in VERSIONED), *sorted((folder / "documents").rglob("*.md"))]:

@@ -5,11 +5,12 @@ import re
 import shutil
 import time
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from helpers import COURSE, claims, documents, llm, metrics, rag, retrieval, tasks, validate, world
+from helpers import COURSE, claims, documents, llm, metrics, rag, reading, retrieval, tasks, validate, world
 
 
 def test_the_data_has_no_faults():
@@ -53,6 +54,14 @@ def test_documents_are_prose_of_the_promised_length_and_not_copies():
     assert shared / total < 0.001
 
 
+def test_practice_pages_are_no_copies():
+    words = lambda text: metrics.normalise(text).split()
+    sequences = lambda text: {tuple(words(text)[i:i + 8]) for i in range(len(words(text)) - 7)}
+    archive = set().union(*(sequences(document.text) for document in documents.load_documents()))
+    pages = [chunk.body for chunk, _ in reading.load_practice()]
+    assert len(pages) > 1000 and not any(sequences(page) & archive for page in pages)
+
+
 def test_documents_open_differently():
     openings = Counter(" ".join(metrics.normalise(document.text).split()[:2]) for document in documents.load_documents())
     assert max(openings.values()) <= 4, openings.most_common(3)
@@ -87,12 +96,22 @@ def masked(text, names):
     return re.sub(rf"\b({names})\b", "X", text)
 
 
+@dataclass(frozen=True)
+class PracticeQuestion:
+    """A question of practice.jsonl among those of questions.jsonl: the assistant trains on it."""
+
+    question: str
+    split: str = "train"
+    item: str = "practice"
+
+
 def test_no_phrasing_nearly_recurs_across_splits():
     """By meaning (cosine of embeddings) and by letters (Jaccard of 5-letter sequences, medicines' names masked)."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    asked = world.load_questions()
-    names = "|".join(sorted({fact.subject for fact in world.load_facts()}, key=len, reverse=True))
+    asked = world.load_questions() + [PracticeQuestion(question) for _, facts in reading.load_practice() for fact in facts for question in fact["questions"]]
+    subjects = {fact.subject for fact in world.load_facts()} | {fact["about"].removeprefix("the ") for _, facts in reading.load_practice() for fact in facts}
+    names = "|".join(sorted(subjects, key=len, reverse=True))
     grams = CountVectorizer(analyzer="char_wb", ngram_range=(5, 5), binary=True).fit_transform(masked(q.question, names) for q in asked)
     sizes = np.asarray(grams.sum(1)).ravel()
     rows = {split: [i for i, q in enumerate(asked) if q.split == split] for split in ("train", "development", "test")}

@@ -76,7 +76,7 @@ def test_every_third_party_import_of_the_helpers_is_asked_for():
     import ast
     import sys
 
-    distributions = {"yaml": "pyyaml", "faiss": "faiss-cpu", "sentence_transformers": "sentence-transformers"}
+    distributions = {"yaml": "pyyaml", "faiss": "faiss-cpu", "sentence_transformers": "sentence-transformers", "sklearn": "scikit-learn"}
     through = {"nbformat": "nbclient", "jupyter_client": "nbclient", "IPython": "ipywidgets", "huggingface_hub": "transformers",
                "tokenizers": "transformers", "safetensors": "transformers", "traitlets": "nbclient", "packaging": "transformers"}
     asked = {canonicalize_name(wanted.name) for wanted in RUNTIME}

@@ -67,7 +67,7 @@ def test_out_has_the_executed_notebooks_and_the_results(course, tmp_path, capsys
     out = tmp_path / "out"
     before = (course / "notebooks" / "01_first.ipynb").read_bytes()
     running.run(running.find([], course), out, root=course)
-    assert sorted(path.name for path in out.iterdir()) == ["01_first.ipynb", "02_second.ipynb", "results.jsonl", "small.ipynb"]
+    assert sorted(path.name for path in out.iterdir()) == ["01_first.ipynb", "02_second.ipynb", "report.html", "results.jsonl", "small.ipynb"]
     assert [line["value"] for line in results(out)] == [1, 2, 3]
     folder, python = printed(out / "01_first.ipynb").split("\n")[:2]
     assert folder == str(course / "notebooks") and python == sys.executable
@@ -106,7 +106,7 @@ def test_a_failing_cell_is_named_and_nothing_half_is_left(course, tmp_path):
     assert path.read_bytes() == before
     nbformat.write(notebook("1"), path)
     running.run(running.find(["02_second"], course), out, root=course)
-    assert sorted(path.name for path in out.iterdir()) == ["02_second.ipynb", "results.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == ["02_second.ipynb", "report.html", "results.jsonl"]
 
 
 def test_a_dead_kernel_and_an_endless_cell_are_named(course, monkeypatch):

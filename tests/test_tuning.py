@@ -69,7 +69,25 @@ def test_the_loss_is_the_plain_cross_entropy_of_the_replies_tokens(tiny):
         logits = tiny.model(torch.tensor([ids])).logits[0]
         expected += torch.nn.functional.cross_entropy(logits[-answer - 1:-1], torch.tensor(ids[-answer:]), reduction="sum").item()
         count += answer
-    assert tuning.answer_loss(tiny.model, tuning.collate(tiny, encoded)).item() == pytest.approx(expected / count, abs=1e-4)
+    packed = [tuning.pack([row]) for row in encoded]
+    assert tuning.answer_loss(tiny.model, tuning.collate(tiny, packed)).item() == pytest.approx(expected / count, abs=1e-4)
+
+
+def test_rows_that_begin_alike_share_the_work_and_change_no_loss_and_no_gradient(tiny):
+    pages = "[1] The jar stands in cabinet nine. [2] The leaflet says to wait before a meal, and to ask again after a week of it. " * 2
+    rows = [(f"{pages}Question: {question}\n", answer) for question, answer in (("Where?", "nine"), ("Where now is it?", "in nine"), ("When?", "never, I fear"))]
+    encoded = tuning.encode_rows(tiny, [*rows, ("Something else?", "yes")])
+    families = tuning.families(encoded, 400)
+    assert [some for some, _ in families] == [[0, 1, 2], [3]] and [some for some, _ in tuning.families(encoded, 70)] == [[0], [1], [2], [3]]
+    packed = [tuning.pack([encoded[row] for row in some], begin) for some, begin in families]
+    assert len(packed[0][0]) < 0.6 * sum(len(ids) for ids, _ in encoded[:3])
+    losses = []
+    for some in (packed, [tuning.pack([row]) for row in encoded]):
+        tiny.model.zero_grad()
+        loss = tuning.answer_loss(tiny.model, tuning.collate(tiny, some))
+        loss.backward()
+        losses.append((loss.item(), tiny.model.model.layers[0].self_attn.q_proj.weight.grad.clone()))
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-5) and torch.allclose(losses[0][1], losses[1][1], atol=1e-6)
 
 
 def test_training_learns_and_leaves_the_model_as_it_was(tiny):
