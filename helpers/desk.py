@@ -27,9 +27,12 @@ def answer(llm, questions, passages, examples=()):
     return generate(llm, [prompt(llm, question, some, examples) for question, some in zip(questions, passages, strict=True)], MAX_NEW_TOKENS)
 
 
-def few_shot(llm, questions, passages):
-    """The desk's rival: the general model as lesson 1 asks it best, three worked examples and the best passage alone. One reply per question (text)."""
-    return rag.answer_grounded(llm, questions, [some[:1] for some in passages], rag.GROUNDED_EXAMPLES, MAX_NEW_TOKENS)
+def few_shot(llm, questions, passages, most=1):
+    """The desk's rival: the general model as lesson 1 asks it best, three worked examples and the best passage alone. One reply per question (text).
+
+    most: so many passages in place of one, for questions that one cannot answer. The best stands last then, where it is read best (lab context).
+    """
+    return rag.answer_grounded(llm, questions, [some[:most][::-1] for some in passages], rag.GROUNDED_EXAMPLES, MAX_NEW_TOKENS)
 
 
 def right(reply, q):

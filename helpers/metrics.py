@@ -1,5 +1,6 @@
 """Measures of answers and of rankings. Every one is a number from 0 (worst) to 1 (best) for a single question."""
 
+import functools
 import math
 import re
 from collections import Counter
@@ -8,6 +9,7 @@ TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 UNITS = "one|two|three|four|five|six|seven|eight|nine"
 
 
+@functools.lru_cache(8192)
 def normalise(text):
     """Lower case, no punctuation, no articles, single spaces; numbers stay whole, so that 1.5, −5, 12–14 and thirty-five hold no 5.
 

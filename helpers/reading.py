@@ -1,9 +1,10 @@
 """Rows that practise reading, for the desk's assistant: from these only reading helps.
 
-Several questions are asked of the same few passages, some that these answer and some that they don't; and values and names are exchanged, in passages,
-question and reply alike, so that nothing in a row can be learned by heart.
+Several questions are asked of the same few passages, some that these answer and some that they don't; and in most rows a value or a name is exchanged, in
+passages, question and reply alike, so that little can be learned by heart.
 """
 
+import difflib
 import functools
 import itertools
 import json
@@ -12,7 +13,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from helpers import CourseError, documents, dosing, metrics, recipes, tuning, world
+from helpers import CourseError, documents, dosing, metrics, recipes, results, tuning, world
 from helpers.desk import K, REFUSAL, REPLY, archive, gold_passages, names, prompt, subject, subjects
 from helpers.retrieval import letter_pieces
 
@@ -46,7 +47,7 @@ class Exercise:
 
 def assistant(llm):
     """The shipped adapter `desk`, trained on reading_rows (see tuning.ready)."""
-    return tuning.ready(llm, "desk", reading_rows(llm), recipes.DESK)
+    return tuning.ready(llm, "desk", reading_rows(llm, seed=results.seed()), recipes.DESK)
 
 
 def reading_rows(llm, exchange=True, practice=True, seed=0):
@@ -57,7 +58,7 @@ def reading_rows(llm, exchange=True, practice=True, seed=0):
     adds others that the same passages answer, or seem to. About a third of the replies are refusals. exchange: whether names and values are exchanged.
     """
     draw, pages = random.Random(seed), archive(world.dates()["second"])
-    lessons = [(_world_exercises(pages), 4)] + ([(practice_exercises(), 2)] if practice else [])
+    lessons = [(_world_exercises(pages), 3)] + ([(practice_exercises(), 1)] if practice else [])
     exercises = [e for some, _ in lessons for e in some]
     chunks = _without_unseen(pages) + ([chunk for chunk, _ in load_practice()] if practice else [])
     near, shelf = _near(exercises, chunks), _Shelf(exercises)
@@ -66,7 +67,7 @@ def reading_rows(llm, exchange=True, practice=True, seed=0):
         wordings = defaultdict(list)
         for e in some:
             wordings[e.item].append(e)
-        contexts += [_context(llm, same[copy % len(same)], near, shelf, draw, exchange) for copy in range(copies) for same in wordings.values()]
+        contexts += [_context(llm, draw.choice(same), near, shelf, draw, exchange) for _ in range(copies) for same in wordings.values()]
     draw.shuffle(contexts)
     return [row for rows in contexts for row in rows]
 
@@ -156,11 +157,12 @@ def _context(llm, lead, near, shelf, draw, exchange):
 
     Two kinds of names that nearly agree are told apart by what stands on the pages. A slip of the pen: the question misspells a name that the pages have
     right, and the answer is given. A namesake: the page with the value is that of a medicine of one letter's difference, and pages of the one asked
-    about, without the value, lie beside it; then both are asked about.
+    about, without the value, lie beside it; then both are asked about. And sometimes a question that these pages answer is asked again about a stranger,
+    a medicine that is on no page.
     """
     whole, namesake, passages = _pages(lead, near[lead], draw)
     text = " ".join(chunk.text for chunk in passages)
-    asked = [(lead, whole)] + _asked(lead, whole or namesake, passages, shelf, draw)
+    asked = [(lead, whole)] + _asked(lead, whole, namesake, passages, shelf, draw)
     swap = _swaps(asked, shelf.on(f"{text} {lead.question}"), shelf.values, draw) if exchange else {}
     name = swap.get(lead.names[0], lead.names[0]) if lead.names else ""
     other = {lead.names[0]: _similar(name, draw)} if namesake else {}
@@ -170,6 +172,10 @@ def _context(llm, lead, near, shelf, draw, exchange):
     for e, answered in asked:
         theirs = {**swap, **other} if namesake and (e is lead or not golden & set(e.gold)) else swap
         rows.append(_row(llm, e, answered, passages, shown, theirs, draw, slip=not namesake))
+    known = [e for e, answered in asked if answered and len(e.names) == 1 and re.search(rf"\b{e.names[0]}\b", e.question)]
+    if known and draw.random() < 0.3:  # a stranger
+        e = draw.choice(known)
+        rows.append(_row(llm, e, False, passages, shown, {**swap, e.names[0]: _made_up(draw)}, draw))
     return rows
 
 
@@ -180,7 +186,7 @@ def _pages(lead, near, draw):
     others = [chunk for chunk in near if chunk not in gold and not metrics.contains(chunk.body, lead.answers)]
     own = [chunk for chunk in others if lead.names and lead.names[0] in chunk.text]
     whole = bool(gold) and draw.random() < 0.75
-    namesake = bool(gold) and not whole and len(lead.names) == len(gold) == 1 and bool(own) and draw.random() < 0.6
+    namesake = bool(gold) and not whole and len(lead.names) == len(gold) == 1 and bool(own) and not misspelt(lead) and draw.random() < 0.6
     if gold and not whole and not namesake:
         gold.remove(draw.choice(gold))  # of several, one goes: it cannot be answered any more
     some, most = list(gold), K if namesake else draw.choice((1, 2, *[K] * 5))
@@ -191,15 +197,15 @@ def _pages(lead, near, draw):
     return whole, namesake, some
 
 
-def _asked(lead, full, passages, shelf, draw):
-    """What else to ask of these passages, one wording of each item: (exercise, whether they answer it). full: they answer the leading question."""
+def _asked(lead, whole, namesake, passages, shelf, draw):
+    """What else to ask of these passages, one wording of each item: (exercise, whether they answer it). whole, namesake: see _pages."""
     room = LONGEST - sum(len(chunk.text) for chunk in passages)
-    fits = lambda e: e.item != lead.item and len(e.question) <= room
+    fits = lambda e: e.item != lead.item and len(e.question) <= room and not (namesake and misspelt(e))
     answered = [e for chunk in passages for e in shelf.resting[chunk] if fits(e) and set(e.gold) <= set(passages)]
     about = shelf.on(" ".join(chunk.text for chunk in passages))
     missing = [e for name in about for e in shelf.about[name] if fits(e) and not set(e.gold) & set(passages)]
     silent = lambda e: not any(metrics.contains(chunk.body, e.answers) for chunk in passages)
-    return ([(e, True) for e in _one_each(answered, 2, draw)] + [(e, False) for e in _one_each(missing, draw.choice((1, 1, 2) if full else (0, 1)), draw, silent)])
+    return ([(e, True) for e in _one_each(answered, 2, draw)] + [(e, False) for e in _one_each(missing, draw.choice((0, 1, 1, 2) if whole or namesake else (0, 1)), draw, silent)])
 
 
 def _one_each(exercises, most, draw, suits=lambda e: True):
@@ -214,8 +220,8 @@ def _one_each(exercises, most, draw, suits=lambda e: True):
 def _swaps(asked, named, values, draw):
     """What to exchange, old → new. Half of the time other names, sometimes names alike; half of the values, as long as nothing is to be compared."""
     swap = {}
-    if draw.random() < 0.5:
-        swap |= {name: "".join(map(draw.choice, SYLLABLES)) for name in named}
+    if draw.random() < 0.5 and not any(misspelt(e) for e, _ in asked):  # a misspelt name would stay as it was
+        swap |= {name: _made_up(draw) for name in named}
         if len(named) > 1 and draw.random() < 0.3:
             one, other = draw.sample(named, 2)
             swap[other] = _similar(swap[one], draw)
@@ -244,6 +250,13 @@ def _row(llm, e, answered, passages, shown, swap, draw, slip=False):
     return prompt(llm, question, shown), REPLY.format(name=about, asked=e.asked, value=value, cited=places)
 
 
+@functools.cache
+def misspelt(e):
+    """Whether a question has the name of its one medicine wrong, by a letter or two."""
+    words = re.findall(r"\w+", e.question)
+    return len(e.names) == 1 and e.names[0] not in words and bool(difflib.get_close_matches(e.names[0], words, cutoff=0.75))
+
+
 def _changed(chunk, swap):
     return replace(chunk, title=_replaced(chunk.title, swap), body=_replaced(chunk.body, swap))
 
@@ -260,6 +273,11 @@ def asked_for(q):
         return "answer"
     attribute = q.group if q.group == "rule" else q.facts[0].split(".")[1] if q.facts else q.item.split(":")[-1]
     return ASKED.get(attribute, "answer")
+
+
+def _made_up(draw):
+    """A name that no medicine has, but by chance."""
+    return "".join(map(draw.choice, SYLLABLES))
 
 
 def _similar(name, draw):

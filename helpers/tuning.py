@@ -296,7 +296,7 @@ def _fit(llm, model, encoded, held, recipe, work):
     model.train()
     base = llm.model if recipe.rank else model
     attention = base.config._attn_implementation
-    if max(lengths) <= 384 and not torch.cuda.is_available():
+    if max(lengths) <= 640 and not torch.cuda.is_available():
         base.set_attn_implementation("eager")  # on processors the fused kernel's backward pass is slower for short rows
     last = get_last_checkpoint(str(work)) if work and work.exists() else None
     _give_back_memory()

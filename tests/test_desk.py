@@ -79,6 +79,15 @@ def test_several_questions_share_their_passages_and_some_are_to_be_refused(rows)
     assert mixed > 0.6 * len(together)
 
 
+def test_no_prompt_has_two_replies_and_a_misspelt_name_stays_that_of_its_pages(rows):
+    said = {}
+    for prompt, reply in rows:
+        assert said.setdefault(prompt, reply) == reply
+    wrong = {e.question: e.names[0] for e in reading.practice_exercises() if reading.misspelt(e)}
+    found = [(wrong[question], reply) for prompt, reply in rows if (question := shown(prompt)[1].removesuffix("\nAnswer:")) in wrong]
+    assert len(found) > 50 and all(reply.startswith(f"{name}:") for name, reply in found)
+
+
 def test_without_practice_pages_only_the_world_is_read():
     world_only = reading.reading_rows(llm.load_model(), practice=False)
     titles = {chunk.title for chunk, _ in reading.load_practice()}
