@@ -79,6 +79,13 @@ def index(chunks, older=None):
     return retrieval.FusedIndex(dense, retrieval.KeywordIndex(chunks, retrieval.letter_pieces))
 
 
+def behind(searched, date):
+    """A sentence on what an index lacks of the archive in force on a date, and holds too much of it; "" where it is up to date."""
+    has, now = ({chunk.text for chunk in chunks} for chunks in (searched.chunks, archive(date)))
+    return "" if has == now else (f"This index is not that of {date}: {len(now - has)} passages are missing and {len(has - now)} are no longer in force. "
+                                  "Index again: desk.index(desk.archive(date), older=searched).")
+
+
 def retrieve(questions, searched, k=K):
     """For each question (text) the k passages that an index finds, best first."""
     return [[hit.chunk for hit in hits] for hits in searched.search(questions, k)]

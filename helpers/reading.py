@@ -51,7 +51,7 @@ def assistant(llm):
 
 
 def reading_rows(llm, exchange=True, practice=True, seed=0):
-    """Rows (prompt, reply) that practise reading, some five in a row with the same passages, and these in random order.
+    """Rows (prompt, reply) that practise reading, three or four in a row with the same passages, and these in random order.
 
     They come from two sources: the training questions about medicines that fine-tuning may see, with the archive's pages, and (practice) the pages and
     questions of practice.jsonl, about medicines that are nowhere else. Of each question some wordings lead: `_pages` picks passages around one, and `_asked`

@@ -17,7 +17,7 @@ ROWS = {  # section 5 of lesson 4 (a test compares them): row, what is measured,
     ("updates", "a change is in after", "easy, hard, easy"): [
         ["tune.update reindex all seconds", "tune.update retrain all seconds", "hybrid.update after all seconds"]],
     ("updates", "changed facts then right", "easy, hard, easy"): [
-        ["tune.update reindex all new_answer", "tune.update retrain all new_answer", "hybrid.update after changed contains"]],
+        ["tune.update reindex all new_answer", "tune.update retrain all new_answer", "hybrid.update after changed_unseen contains"]],
     ("latency", "a reply of eight tokens", "higher, low, higher"): [
         [f"hybrid.latency {arm} all ms_p50" for arm in quantities.ARMS.values()],
         ["tune.latency retrieved all ms_p50", "tune.latency tuned all ms_p50", "hybrid.latency desk_retrieved all ms_p50"]],
@@ -87,7 +87,7 @@ def comparison(measured, computed):
     found = lambda name: [line for line in computed if ledger.name_of(line) == name]
     cells = lambda names: (evidence.figure(evidence.joined(found(name)) if found(name) else None) for name in names)
     rows[3:3] = [("**cost**: first month (range of prices)", "low to start, high, highest", *cells(COST))]
-    return [*rows, ("**transparency**: wrong answers explained", "high, low, high", *cells(EXPLAINED))]
+    return [*rows, ("**transparency**: wrong answers explained (by definition)", "high, low, high", *cells(EXPLAINED))]
 
 
 def verdicts(gathered, own, ran):
