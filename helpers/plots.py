@@ -7,17 +7,19 @@ import textwrap
 COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blindness
     "base": "#767676", "few_shot": "#0072B2", "retrieved": "#D55E00", "few_shot_retrieved": "#CC79A7", "oracle": "#009E73",
     "random": "#56B4E9", "keyword": "#0072B2", "letters": "#E69F00", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
-    "tuned": "#E69F00",
+    "tuned": "#E69F00", "recite": "#E69F00", "recite_retrieved": "#E69F00", "few_shot_styled": "#0072B2", "desk": "#009E73", "desk_retrieved": "#009E73",
 }
 MARKERS = {
     "base": "o", "few_shot": "s", "retrieved": "D", "few_shot_retrieved": "P", "oracle": "^", "random": "X",
     "keyword": "s", "letters": "v", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^", "tuned": "v",
+    "recite": "v", "recite_retrieved": "<", "few_shot_styled": "p", "desk": "h", "desk_retrieved": "^",
 }
 NAMES = {
     "base": "base (no passages)", "few_shot": "few-shot (no passages)", "retrieved": "retrieved passages",
     "few_shot_retrieved": "few-shot + retrieved", "oracle": "the right passage (oracle)", "random": "random passages",
     "keyword": "words (BM25)", "letters": "letter pieces (BM25)", "dense": "dense (embeddings)", "fused": "dense + letters, fused",
     "old": "old index", "mixed": "mixed index", "new": "new index",
+    "few_shot_styled": "few-shot styled",
 }
 
 

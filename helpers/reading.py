@@ -127,9 +127,11 @@ def _near(exercises, chunks, depth=8):
     pieces = CountVectorizer(analyzer=letter_pieces, binary=True, dtype=numpy.int64)
     pages = pieces.fit_transform(chunk.text for chunk in chunks)
     weight = len(chunks) // numpy.asarray(pages.sum(0))[0]
-    score = (pieces.transform(e.question for e in exercises).multiply(weight).tocsr() @ pages.T).toarray()
-    best = numpy.argsort(-score, axis=1, kind="stable")[:, :depth]
-    return {e: [chunks[n] for n in some] for e, some in zip(exercises, best)}
+    asked, near = pieces.transform(e.question for e in exercises).multiply(weight).tocsr(), {}
+    for start in range(0, len(exercises), 256):  # some at a time, to save memory
+        best = numpy.argsort(-(asked[start:start + 256] @ pages.T).toarray(), axis=1, kind="stable")[:, :depth]
+        near |= {e: [chunks[n] for n in some] for e, some in zip(exercises[start:], best)}
+    return near
 
 
 class _Shelf:
