@@ -1,9 +1,21 @@
-"""The ledger: for each claim the figure that decided it, what an undecided one would take, and whether its rule is still the first one."""
+"""The two tables of lesson 4: what the usual table compares, and the ledger, for each claim the figure that decided it, what an undecided one would take, and whether its rule is still the first one."""
 
 import math
 
-from helpers import claims, evidence, results, stats, world
+from helpers import claims, evidence, quantities, results, stats, world
 
+TABLE = {  # the usual table: row, what is measured, the usual words → names of figures, the best comparison first
+    ("updates", "a change is in after", "easy, hard, easy"): [
+        ["tune.update reindex all seconds", "tune.update retrain all seconds", "hybrid.update after all seconds"]],
+    ("updates", "changed facts then right", "easy, hard, easy"): [
+        ["tune.update reindex all new_answer", "tune.update retrain all new_answer", "hybrid.update after changed_unseen contains"]],
+    ("latency", "a reply of eight tokens", "higher, low, higher"): [
+        [f"hybrid.latency {arm} all ms_p50" for arm in quantities.ARMS.values()],
+        ["tune.latency retrieved all ms_p50", "tune.latency tuned all ms_p50", "hybrid.latency desk_retrieved all ms_p50"]],
+    ("customisation", "rules of style kept", "limited, deep, deep"): [
+        ["tune.style few_shot_retrieved all style", "tune.style tuned all style", "hybrid.style desk_retrieved all style"]],
+}
+COLUMNS = ["claim", "verdict (reference)", "this machine", "deciding figure", "where", "limit"]  # of entries
 FIRST = "2026-11-23"  # the day all rules were written; a later one replaces a rule that readers may have seen
 
 

@@ -4,45 +4,18 @@ Several questions are asked of the same few passages, some that these answer and
 passages, question and reply alike, so that little can be learned by heart.
 """
 
-import difflib
-import functools
 import itertools
-import json
 import random
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from helpers import CourseError, documents, dosing, metrics, recipes, results, tuning, world
-from helpers.desk import K, REFUSAL, REPLY, archive, gold_passages, names, prompt, subject, subjects
-from helpers.retrieval import letter_pieces
+from helpers import dosing, metrics, recipes, results, tuning, world
+from helpers.desk import K, REFUSAL, REPLY, archive, prompt, subjects
+from helpers.exercises import LONGEST, Shelf, load_practice, misspelt, near_pages, practice_exercises, without_unseen, world_exercises
 
-LONGEST = 1120  # characters of question and passages in a row, which is then at most 384 tokens long
-PRACTISED = ("stable_tuned", "changed", "unanswerable", "two_document", "aggregate", "rule")
-ASKED = {  # attribute → what the desk calls it
-    "daily_limit": "daily limit", "price": "price", "interval": "interval", "starting_dose": "starting dose", "not_with": "forbidden company",
-    "storage_temperature": "storage temperature", "cabinet": "cabinet", "pack_size": "pack size", "shelf_life_opened": "shelf life once opened",
-    "before_meals": "wait before a meal", "minimum_age": "minimum age", "signed_by": "signatory", "supplier": "supplier", "review_after": "time to review",
-    "mixing_volume": "mixing volume", "colour": "colour", "tablet_colour": "colour", "cap_colour": "colour", "site": "site of use",
-    "works_after": "wait until it works", "flavour": "flavour", "side_effect": "harmless side effect", "rule": "own limit",
-}
 SYLLABLES = ("Bren Cor Dun Fal Gar Hel Ith Jol Kel Lor Mar Nor Oth Par Quil Ren Sor Tal Ul Ver Wex Yar Zel Am Bas Cal Dro Fen".split(),
              "va mo ri the lo ca di no sa".split(), "ne rel tor mine phar dix sol vane lor bane tis".split())
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """A question and what answers it: the chunks in `gold` (none: nothing does), of which the first of `answers` is the value a reply gives. names: the medicines
-    it is about; about, asked: what the reply calls its subject and the thing asked for; item: the same for all wordings; rule: the question, where the answer is a sum."""
-
-    question: str
-    item: str
-    about: str
-    asked: str
-    answers: tuple
-    gold: tuple
-    names: tuple
-    rule: world.Question | None = None
 
 
 def assistant(llm):
@@ -58,10 +31,10 @@ def reading_rows(llm, exchange=True, practice=True, seed=0):
     adds others that the same passages answer, or seem to. About a third of the replies are refusals. exchange: whether names and values are exchanged.
     """
     draw, pages = random.Random(seed), archive(world.dates()["second"])
-    lessons = [(_world_exercises(pages), 3)] + ([(practice_exercises(), 1)] if practice else [])
+    lessons = [(world_exercises(pages), 3)] + ([(practice_exercises(), 1)] if practice else [])
     exercises = [e for some, _ in lessons for e in some]
-    chunks = _without_unseen(pages) + ([chunk for chunk, _ in load_practice()] if practice else [])
-    near, shelf = _near(exercises, chunks), _Shelf(exercises)
+    chunks = without_unseen(pages) + ([chunk for chunk, _ in load_practice()] if practice else [])
+    near, shelf = near_pages(exercises, chunks), Shelf(exercises)
     contexts = []
     for some, copies in lessons:
         wordings = defaultdict(list)
@@ -71,88 +44,6 @@ def reading_rows(llm, exchange=True, practice=True, seed=0):
     draw.shuffle(contexts)
     return [row for rows in contexts for row in rows]
 
-
-# What can be asked, and of which pages.
-
-@functools.cache
-def load_practice():
-    """practice.jsonl: a list of (chunk, its facts as dictionaries with asked, value, questions; and about). Raises CourseError naming a malformed line."""
-    pages = []
-    for number, line in enumerate(world.read_text(world.DATA / "practice.jsonl").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            chunk = documents.Chunk(f"practice/{number:04}", f"practice/{number:04}", row["title"], row["body"])
-            pages.append((chunk, [{"about": row["about"], **{key: fact[key] for key in ("asked", "value", "questions")}} for fact in row["facts"]]))
-        except (ValueError, TypeError, KeyError) as problem:
-            raise CourseError(f"practice.jsonl, line {number}: not a page to practise on ({problem!r}): put it back with `git checkout data`.") from problem
-    return pages
-
-
-def practice_exercises():
-    """The questions of practice.jsonl, about medicines and services that no document and no other question names."""
-    made = []
-    for chunk, facts in load_practice():
-        for fact in facts:
-            about = fact["about"].removeprefix("the ")
-            named = (about,) if about[0].isupper() else ()
-            made += [Exercise(question, f"{chunk.id}:{fact['value']}", about[0].upper() + about[1:], fact["asked"], (fact["value"],), (chunk,), named)
-                     for question in fact["questions"]]
-    return made
-
-
-def _world_exercises(chunks):
-    """The training questions about tuned subjects, as far as at most K of these chunks answer them and fit into a row."""
-    made = []
-    for q in world.load_questions(PRACTISED, "train"):
-        gold = gold_passages(q, chunks)
-        if q.subject_split == "tuned" and len(gold) <= K and sum(len(chunk.text) for chunk in gold) + len(q.question) <= LONGEST:
-            made.append(Exercise(q.question, q.item, subject(q), asked_for(q), q.answers if gold else (), tuple(gold), tuple(names(q)), q if q.group == "rule" else None))
-    return made
-
-
-def _without_unseen(chunks):
-    """The chunks that no question about an unseen subject rests on and that name no unseen medicine."""
-    unseen = [q for q in world.load_questions() if q.subject_split.startswith("unseen")]
-    sections = {reference for q in unseen for reference in q.documents}
-    unnamed = {name for q in unseen for name in names(q)}
-    return [chunk for chunk in chunks if chunk.section not in sections and not any(name in chunk.text for name in unnamed)]
-
-
-def _near(exercises, chunks, depth=8):
-    """Question → the chunks that share most with it: every common run of four letters counts, rare ones more. Whole numbers, so that every machine
-    ranks alike."""
-    import numpy
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    pieces = CountVectorizer(analyzer=letter_pieces, binary=True, dtype=numpy.int64)
-    pages = pieces.fit_transform(chunk.text for chunk in chunks)
-    weight = len(chunks) // numpy.asarray(pages.sum(0))[0]
-    asked, near = pieces.transform(e.question for e in exercises).multiply(weight).tocsr(), {}
-    for start in range(0, len(exercises), 256):  # some at a time, to save memory
-        best = numpy.argsort(-(asked[start:start + 256] @ pages.T).toarray(), axis=1, kind="stable")[:, :depth]
-        near |= {e: [chunks[n] for n in some] for e, some in zip(exercises[start:], best)}
-    return near
-
-
-class _Shelf:
-    """Finds exercises by a chunk that they rest on, by a medicine they are about; and the values that things asked for can have."""
-
-    def __init__(self, exercises):
-        self.resting, self.about, self.values = defaultdict(list), defaultdict(list), defaultdict(set)
-        for e in exercises:
-            for chunk in e.gold:
-                self.resting[chunk].append(e)
-            for name in e.names:
-                self.about[name].append(e)
-            if len(e.gold) == 1:
-                self.values[e.asked].add(e.answers[0])
-
-    def on(self, text):
-        """The medicines that a text names, sorted."""
-        return sorted(set(re.findall(r"\b[A-Z][a-z]+\b", text)) & self.about.keys())
-
-
-# One set of passages, and what is asked of it.
 
 def _context(llm, lead, near, shelf, draw, exchange):
     """The rows of one set of passages: several questions, each with its reply.
@@ -252,13 +143,6 @@ def _row(llm, e, answered, passages, shown, swap, draw, slip=False):
     return prompt(llm, question, shown), REPLY.format(name=about, asked=e.asked, value=value, cited=places)
 
 
-@functools.cache
-def misspelt(e):
-    """Whether a question has the name of its one medicine wrong, by a letter or two."""
-    words = re.findall(r"\w+", e.question)
-    return len(e.names) == 1 and e.names[0] not in words and bool(difflib.get_close_matches(e.names[0], words, cutoff=0.75))
-
-
 def _changed(chunk, swap):
     return replace(chunk, title=_replaced(chunk.title, swap), body=_replaced(chunk.body, swap))
 
@@ -269,16 +153,8 @@ def _replaced(text, swap):
     return re.sub(rf"(?<!\w)(?:{longest_first})(?!\w)", lambda found: swap[found[0]], text) if swap else text
 
 
-def asked_for(q):
-    """What the desk calls the thing that a question asks for: "daily limit", "price" …; "answer" where it has no word of its own."""
-    if q.group in ("two_document", "aggregate"):
-        return "answer"
-    attribute = q.group if q.group == "rule" else q.facts[0].split(".")[1] if q.facts else q.item.split(":")[-1]
-    return ASKED.get(attribute, "answer")
-
-
 def _made_up(draw):
-    """A name that no medicine has, but by chance."""
+    """A new name, of syllables that this world does not use together."""
     return "".join(map(draw.choice, SYLLABLES))
 
 

@@ -12,18 +12,6 @@ from urllib.parse import quote
 from helpers import CourseError, claims, doctor, doors, evidence, ledger, pages, quantities, results, weights, world
 
 INVENTED = "The Alder Valley Medicines Desk, its medicines and every fact about them are invented. Nothing here is medical advice."
-LEDGER = ["claim", "verdict (reference)", "this machine", "deciding figure", "where", "limit"]  # the columns on lesson 4's page
-ROWS = {  # section 5 of lesson 4 (a test compares them): row, what is measured, the usual words → names of figures, the best comparison first
-    ("updates", "a change is in after", "easy, hard, easy"): [
-        ["tune.update reindex all seconds", "tune.update retrain all seconds", "hybrid.update after all seconds"]],
-    ("updates", "changed facts then right", "easy, hard, easy"): [
-        ["tune.update reindex all new_answer", "tune.update retrain all new_answer", "hybrid.update after changed_unseen contains"]],
-    ("latency", "a reply of eight tokens", "higher, low, higher"): [
-        [f"hybrid.latency {arm} all ms_p50" for arm in quantities.ARMS.values()],
-        ["tune.latency retrieved all ms_p50", "tune.latency tuned all ms_p50", "hybrid.latency desk_retrieved all ms_p50"]],
-    ("customisation", "rules of style kept", "limited, deep, deep"): [
-        ["tune.style few_shot_retrieved all style", "tune.style tuned all style", "hybrid.style desk_retrieved all style"]],
-}
 COST = [f"decide.cost {way} first_month usd" for way in quantities.ARMS]
 EXPLAINED = [f"decide.debug {arm} all explained" for arm in quantities.ARMS.values()]
 
@@ -59,7 +47,7 @@ def build(file, ran):
                     comparison(measured, own or gathered["reference"]), links),
         "<h2>The ledger of claims</h2>\n<p>Verdicts are by the reference run, at full size; <em>this machine</em> is what this run alone would say. "
         "The figure is the one that decided, with the range over all seeds.</p>",
-        pages.table("Every claim of the course", LEDGER, verdicts(gathered, own, ran), links),
+        pages.table("Every claim of the course", ledger.COLUMNS, verdicts(gathered, own, ran), links),
         "<h2>The figures of this run</h2>", *(album(ran, links) or ["<p>The notebooks that ran drew none.</p>"]),
     ])
 
@@ -83,7 +71,7 @@ def circumstances(lines):
 
 def comparison(measured, computed):
     """Lesson 4's table as rows of Markdown. measured: an evidence.Evidence; computed: lines of lesson 4, of one source."""
-    rows = [(f"**{row}**: {what}", words, *map(evidence.linked, measured.compared(*options))) for (row, what, words), options in ROWS.items()]
+    rows = [(f"**{row}**: {what}", words, *map(evidence.linked, measured.compared(*options))) for (row, what, words), options in ledger.TABLE.items()]
     found = lambda name: [line for line in computed if ledger.name_of(line) == name]
     cells = lambda names: (evidence.figure(evidence.joined(found(name)) if found(name) else None) for name in names)
     rows[3:3] = [("**cost**: first month (range of prices)", "low to start, high, highest", *cells(COST))]
@@ -92,7 +80,7 @@ def comparison(measured, computed):
 
 def verdicts(gathered, own, ran):
     """The ledger as rows of Markdown. Claims on figures that lesson 4 computed in this run (own) have the row of its page, which knows their source."""
-    head, names = "| " + " | ".join(LEDGER) + " |", {ledger.name_of(line) for line in own}
+    head, names = "| " + " | ".join(ledger.COLUMNS) + " |", {ledger.name_of(line) for line in own}
     texts = [output.get("data", {}).get("text/markdown", "") for path, notebook, _ in ran if path.stem == evidence.OWN
              for cell in notebook.cells for output in cell.get("outputs", [])]
     rows = [re.split(r"(?<!\\) \| ", line[2:-2]) for text in texts if text.startswith(head) for line in text.splitlines()[2:]]

@@ -28,7 +28,7 @@ LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 WINDOW = 1024  # tokens; a longer row is refused
 MICRO_TOKENS = {"bf16": 384, "fp16": 384, "fp32": 192}  # tokens that go through the model at once: this bounds memory
 SMALL_MEMORY, SMALL_MICRO_TOKENS = 4, 192  # below so many GB, so many tokens in any precision
-FAMILY_TOKENS = 384  # that rows which share their beginning may make together, whatever the budget: it saves more than it costs
+FAMILY_TOKENS = 384  # that rows which share their beginning may make together, even where the budget is smaller
 CHECKPOINTS = 10  # of a training, so that an interrupt loses a tenth at most
 
 

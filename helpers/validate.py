@@ -293,7 +293,7 @@ def _practice(rows, facts, found):
         for fact in row["facts"]:
             if row["body"].count(fact["value"]) != 1:
                 faults.append(f"{place}, value: {fact['value']!r} must stand in the body once: write it word for word.")
-            faults += [f"{place}, questions: {question!r} holds its own answer: take it out." for question in fact["questions"] if fact["value"] in question.split()]
+            faults += [f"{place}, questions: {question!r} holds its own answer: take it out." for question in fact["questions"] if metrics.contains(question, [fact["value"]])]
         faults += _twice(place, "body", row["body"], seen, line)
     return faults
 

@@ -5,12 +5,12 @@ import re
 import shutil
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from helpers import COURSE, claims, documents, llm, metrics, rag, reading, retrieval, tasks, validate, world
+from helpers import COURSE, CourseError, claims, documents, exercises, llm, metrics, rag, retrieval, tasks, validate, world
 
 
 def test_the_data_has_no_faults():
@@ -58,8 +58,24 @@ def test_practice_pages_are_no_copies():
     words = lambda text: metrics.normalise(text).split()
     sequences = lambda text: {tuple(words(text)[i:i + 8]) for i in range(len(words(text)) - 7)}
     archive = set().union(*(sequences(document.text) for document in documents.load_documents()))
-    pages = [chunk.body for chunk, _ in reading.load_practice()]
+    pages = [chunk.body for chunk, _ in exercises.load_practice()]
     assert len(pages) > 1000 and not any(sequences(page) & archive for page in pages)
+
+
+def test_the_datasheet_counts_the_practice_pages_right():
+    facts = [fact for _, some in exercises.load_practice() for fact in some]
+    subjects = {fact["about"] for fact in facts}
+    medicines = sum(name[0].isupper() for name in subjects)
+    said = (f"{medicines} medicines and {len(subjects) - medicines} services that nothing else here names | {len(exercises.load_practice()):,} pages, {len(facts):,} facts, "
+            f"{sum(len(fact['questions']) for fact in facts):,} questions |")
+    assert said in (world.DATA / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_malformed_practice_page_is_named(tmp_path, monkeypatch):
+    (tmp_path / "practice.jsonl").write_text('{"about": "Nobody"}\n', encoding="utf-8")
+    monkeypatch.setattr(world, "DATA", tmp_path)
+    with pytest.raises(CourseError, match="practice.jsonl, line 1: not a page to practise on"):
+        exercises.load_practice.__wrapped__()
 
 
 def test_documents_open_differently():
@@ -96,21 +112,13 @@ def masked(text, names):
     return re.sub(rf"\b({names})\b", "X", text)
 
 
-@dataclass(frozen=True)
-class PracticeQuestion:
-    """A question of practice.jsonl among those of questions.jsonl: the assistant trains on it."""
-
-    question: str
-    split: str = "train"
-    item: str = "practice"
-
-
 def test_no_phrasing_nearly_recurs_across_splits():
     """By meaning (cosine of embeddings) and by letters (Jaccard of 5-letter sequences, medicines' names masked)."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    asked = world.load_questions() + [PracticeQuestion(question) for _, facts in reading.load_practice() for fact in facts for question in fact["questions"]]
-    subjects = {fact.subject for fact in world.load_facts()} | {fact["about"].removeprefix("the ") for _, facts in reading.load_practice() for fact in facts}
+    practice = [SimpleNamespace(question=e.question, split="train", item=e.item) for e in exercises.practice_exercises()]
+    asked = world.load_questions() + practice
+    subjects = {fact.subject for fact in world.load_facts()} | {fact["about"].removeprefix("the ") for _, facts in exercises.load_practice() for fact in facts}
     names = "|".join(sorted(subjects, key=len, reverse=True))
     grams = CountVectorizer(analyzer="char_wb", ngram_range=(5, 5), binary=True).fit_transform(masked(q.question, names) for q in asked)
     sizes = np.asarray(grams.sum(1)).ravel()
@@ -185,6 +193,16 @@ def edit_question(change):
     return edit
 
 
+def edit_practice(change):
+    def edit(folder):
+        lines = (folder / "practice.jsonl").read_text(encoding="utf-8").splitlines()
+        row = next(json.loads(line) for line in lines if json.loads(line)["facts"])
+        row |= {key: value for key, value in change.items() if key in row}
+        row["facts"][0] |= {key: value for key, value in change.items() if key not in row}
+        (folder / "practice.jsonl").write_text("\n".join([json.dumps(row), *lines[1:]]) + "\n", encoding="utf-8")
+    return edit
+
+
 def replace_in(name, old, new):
     def edit(folder):
         text = (folder / name).read_text()
@@ -211,6 +229,10 @@ def replace_in(name, old, new):
     (replace_in("facts.csv", "at-a-glance", "at-a-distance"), "facts.csv, line 2, section"),
     (replace_in("documents/brenvato.md", "effective: 2029-06-11", "effective: soon"), "brenvato.md: effective is 'soon'"),
     (replace_in("documents/bulletin-2031-03-24-brenvato.md", "brenvato#ceiling", "brenvato#roof"), "supersedes: there is no 'brenvato#roof"),
+    (edit_practice({"about": "Brenvato"}), "practice.jsonl, line 1, about: 'Brenvato' is a name of the documents"),
+    (edit_practice({"title": "Nothing, Nothing", "body": "It stands in cabinet 58 behind the door."}), "practice.jsonl, line 1, body: neither it nor the title names"),
+    (edit_practice({"body": "Nothing of the kind stands here about Jorutove."}), "practice.jsonl, line 1, value: "),
+    (edit_practice({"asked": "mood"}), "practice.jsonl, line 1"),
     (lambda folder: (folder / "facts.csv").unlink(), "facts.csv can't be read"),
     (lambda folder: (folder / "questions.jsonl").write_text(""), "questions.jsonl holds no rows"),
     (lambda folder: (folder / "world.json").write_text("[]"), "world.json does not give the world's two dates"),

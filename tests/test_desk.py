@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from helpers import CourseError, desk, llm, metrics, rag, reading, retrieval, style, world
+from helpers import CourseError, desk, exercises, llm, metrics, rag, reading, retrieval, style, world
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_values_of_single_facts_stand_in_the_passage_cited(rows):
 
 def test_a_share_of_the_rows_is_to_be_refused(rows):
     refused = sum(metrics.refuses(reply) for _, reply in rows) / len(rows)
-    assert 0.3 < refused < 0.45
+    assert 0.3 < refused < 0.4
     assert all(("[" in reply) != bool(metrics.refuses(reply)) for _, reply in rows)
 
 
@@ -83,22 +83,28 @@ def test_no_prompt_has_two_replies_and_a_misspelt_name_stays_that_of_its_pages(r
     said = {}
     for prompt, reply in rows:
         assert said.setdefault(prompt, reply) == reply
-    wrong = {e.question: e.names[0] for e in reading.practice_exercises() if reading.misspelt(e)}
+    wrong = {e.question: e.names[0] for e in exercises.practice_exercises() if exercises.misspelt(e)}
     found = [(wrong[question], reply) for prompt, reply in rows if (question := shown(prompt)[1].removesuffix("\nAnswer:")) in wrong]
     assert len(found) > 50 and all(reply.startswith(f"{name}:") for name, reply in found)
 
 
 def test_without_practice_pages_only_the_world_is_read():
     world_only = reading.reading_rows(llm.load_model(), practice=False)
-    titles = {chunk.title for chunk, _ in reading.load_practice()}
+    titles = {chunk.title for chunk, _ in exercises.load_practice()}
     assert not any(title in prompt for prompt, _ in world_only[:500] for title in titles)
 
 
 def test_exchanged_values_are_not_those_of_the_documents(rows):
     plain = reading.reading_rows(llm.load_model(), exchange=False)
-    names = {fact.subject for fact in world.load_facts()} | {fact["about"] for _, facts in reading.load_practice() for fact in facts}
+    names = {fact.subject for fact in world.load_facts()} | {fact["about"] for _, facts in exercises.load_practice() for fact in facts}
     known = lambda some: sum(reply.split(":")[0] in names for _, reply in some)
     assert known(rows) < 0.8 * known(plain)
+    true = {(e.about, e.asked, e.answers[0]) for e in exercises.practice_exercises()}
+    told = lambda some: [match.groups() for _, reply in some if (match := re.match(r"([A-Z][a-z]+): your ([a-z ]+) is (.+) \[\d\]\.", reply))]
+    about = {name for name, *_ in true}
+    share = lambda some: sum(one in true for one in some) / len(some)
+    assert share([one for one in told(plain) if one[0] in about]) == 1
+    assert 0.3 < share([one for one in told(rows) if one[0] in about]) < 0.8  # where the name stayed, the value often did not
 
 
 def test_the_desk_can_be_asked_without_passages_and_not_without_a_question():

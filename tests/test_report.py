@@ -169,7 +169,7 @@ def test_claims_on_lesson_4s_figures_have_the_row_of_its_page(made):
     k3 = claims.load_claims()["K3"]
     own = dict(zip(("experiment", "arm", "group", "metric"), ledger.split(k3.holds[0])[0].split()), notebook="04_decision_factors", unit="ratio")
     rows = [("K3 · its claim", "**holds**", "holds", r"a \| b", "[here](04_decision_factors.ipynb)", "–"), ("D1 · other", "**holds**", "", "", "", "")]
-    shown = "\n".join("| " + " | ".join(row) + " |" for row in (report.LEDGER, [":---"] * 6, *rows))
+    shown = "\n".join("| " + " | ".join(row) + " |" for row in (ledger.COLUMNS, [":---"] * 6, *rows))
     notebooks = {"04_decision_factors.ipynb": [new_code_cell("x", outputs=[new_output("display_data", {"text/markdown": shown})])]}
     page = Page(made([own], notebooks))
     assert "K3 · its claimholdsholdsa | bhere–" in page.text and "D1 · other" not in page.text
@@ -178,11 +178,8 @@ def test_claims_on_lesson_4s_figures_have_the_row_of_its_page(made):
 
 def test_rows_and_columns_are_those_of_lesson_4():
     notebook = nbformat.read(LESSON_4, 4)
-    names = {"quantities": quantities}
-    exec(next(cell.source for cell in notebook.cells if "OPTIONS = {" in cell.source), names)
-    assert names["OPTIONS"] == report.ROWS and list(names["OPTIONS"]) == list(report.ROWS)
     shown = [output.data.get("text/markdown", "") for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert [text for text in shown if text.startswith("| " + " | ".join(report.LEDGER) + " |")]
+    assert [text for text in shown if text.startswith("| " + " | ".join(ledger.COLUMNS) + " |")]
     filled = next(text for text in shown if text.startswith("|  | the usual words | RAG | fine-tuning | both |"))
     ours = report.comparison(evidence.Evidence({"run": {}, "reference": {}}), [])
     start = lambda row: re.match(r"\*\*\w+\*\*: [^(|]+(?<! )", row)[0]
