@@ -96,7 +96,7 @@ def pack(rows, begin=0):
     """The rows of a family as one: (ids, positions, branches, labels), all of one length.
 
     The `begin` tokens that they share come first, as branch 0, then the rest of each row as a branch of its own, which sees the beginning and itself (see
-    collate). A row alone is branch 0 all through.
+    collate_packed). A row alone is branch 0 all through.
     """
     begin = begin if len(rows) > 1 else 0
     ids, positions, branches, labels = list(rows[0][0][:begin]), list(range(begin)), [0] * begin, [-100] * begin
@@ -130,7 +130,12 @@ def micro_batches(lengths, most_tokens, epochs, seed):
     return batches
 
 
-def collate(llm, packed):
+def collate(llm, rows):
+    """Encoded rows as one micro-batch: collate_packed without families."""
+    return collate_packed(llm, [pack([row]) for row in rows])
+
+
+def collate_packed(llm, packed):
     """One micro-batch of packed families as tensors. Padding stands on the left, so that replies end in the same column.
 
     input_ids, position_ids, labels: [families, longest], −100 where there is nothing to learn; attention_mask: the same shape, or, where there are branches,
@@ -270,11 +275,11 @@ def _fit(llm, model, encoded, held, recipe, work):
 
     class AnswerTrainer(Trainer):
         def get_train_dataloader(self):
-            return torch.utils.data.DataLoader(packed, batch_sampler=batches, collate_fn=lambda some: collate(llm, some))
+            return torch.utils.data.DataLoader(packed, batch_sampler=batches, collate_fn=lambda some: collate_packed(llm, some))
 
         def get_eval_dataloader(self, rows=None):
             cut = micro_batches([len(ids) for ids, _ in held], most, 1, 0)
-            return torch.utils.data.DataLoader([pack([row]) for row in held], batch_sampler=cut, collate_fn=lambda some: collate(llm, some))
+            return torch.utils.data.DataLoader(held, batch_sampler=cut, collate_fn=lambda some: collate(llm, some))
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             loss = answer_loss(model, inputs, num_items_in_batch)

@@ -69,8 +69,7 @@ def test_the_loss_is_the_plain_cross_entropy_of_the_replies_tokens(tiny):
         logits = tiny.model(torch.tensor([ids])).logits[0]
         expected += torch.nn.functional.cross_entropy(logits[-answer - 1:-1], torch.tensor(ids[-answer:]), reduction="sum").item()
         count += answer
-    packed = [tuning.pack([row]) for row in encoded]
-    assert tuning.answer_loss(tiny.model, tuning.collate(tiny, packed)).item() == pytest.approx(expected / count, abs=1e-4)
+    assert tuning.answer_loss(tiny.model, tuning.collate(tiny, encoded)).item() == pytest.approx(expected / count, abs=1e-4)
 
 
 def test_rows_that_begin_alike_share_the_work_and_change_no_loss_and_no_gradient(tiny):
@@ -84,7 +83,7 @@ def test_rows_that_begin_alike_share_the_work_and_change_no_loss_and_no_gradient
     losses = []
     for some in (packed, [tuning.pack([row]) for row in encoded]):
         tiny.model.zero_grad()
-        loss = tuning.answer_loss(tiny.model, tuning.collate(tiny, some))
+        loss = tuning.answer_loss(tiny.model, tuning.collate_packed(tiny, some))
         loss.backward()
         losses.append((loss.item(), tiny.model.model.layers[0].self_attn.q_proj.weight.grad.clone()))
     assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-5) and torch.allclose(losses[0][1], losses[1][1], atol=1e-6)
