@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from helpers import CourseError, evidence
 
 APPROACHES = {(False, False): "prompt", (True, False): "rag", (False, True): "finetune", (True, True): "hybrid"}  # (look up, train)
-NAMES = {"prompt": "a prompt alone", "rag": "retrieval (RAG)", "finetune": "fine-tuning", "hybrid": "both: a tuned model that looks things up"}
-MONTHLY = 1  # updates a month that a tuned model can follow: the pace that claim K1 gives it
+NAMES = {"prompt": "a prompt alone", "rag": "retrieval (RAG)", "finetune": "fine-tuning", "hybrid": "the hybrid: a tuned model that looks things up"}
+MONTHLY = 1  # updates a month that we let a tuned model follow: our choice, whatever claim K1 comes out at
 ROWS = {"facts": 500, "manner": 100, "skill": 25, "reading": 100}  # about the fewest training rows with which the course measured a gain
 YES_NO = {  # what a situation may ask for → how its yes and its no read
     "facts": ("it answers from documents", "it answered from no documents"),
@@ -23,7 +23,7 @@ YES_NO = {  # what a situation may ask for → how its yes and its no read
     "erasable": ("knowledge must be deletable, or closed to some readers", "nothing had to be deletable or closed to anyone"),
     "offline": ("no outside system may be needed to answer", "an outside system might be used"),
     "quick": ("every tenth of a second counts", "half a second did not matter"),
-    "demanding": ("a wrong answer is dear", "a wrong answer were cheap"),
+    "demanding": ("a wrong answer is costly", "a wrong answer were cheap"),
 }
 
 
@@ -99,7 +99,8 @@ LOOK_UP = (
          "tune.canary repeats_16_versus_repeats_0 all exposure", "bits by which a secret gives itself away that was trained on 16 times", YES_NO["erasable"][0]),
     Rule(lambda s, k: s.facts and s.new_subjects, "training teaches nothing about subjects it does not name",
          "tune.headlines other_medicines facts contains", "right from memory about other medicines", YES_NO["new_subjects"][0]),
-    Rule(lambda s, k: s.facts and s.updates_per_month > k.often, "facts change more often than training can follow, or is worth",
+    Rule(lambda s, k: s.facts and s.updates_per_month > k.often,
+         "facts change more often than we let training follow: once a month at most, and no more often than its saving pays for",
          "tune.update before all old_answer", "changed facts that get the old value until the next training", "{s.updates_per_month:g} updates a month"),
     Rule(lambda s, k: s.facts and s.examples < ROWS["facts"], "teaching facts takes each of them in many wordings",
          "tune.facts one_phrasing new_phrasing contains", "right after training on one wording of each", "{s.examples:,} training rows"),
@@ -138,7 +139,7 @@ CHECKS = (
 
 def recommend(situation, measured=None, break_even=None):
     """A Recommendation for a Situation. measured: the evidence.Evidence to go by (default: all there is). break_even: the updates a month that
-    use up what a tuned model saves on 1,000 questions a day (costs.break_even_updates), if known.
+    use up what a tuned model saves on 1,000 questions a day (costs.break_even_updates): 0 where it saves nothing, None where that is not known.
 
     Raises CourseError for numbers that make no sense, and for two answers that contradict each other.
     """
@@ -151,7 +152,7 @@ def recommend(situation, measured=None, break_even=None):
         except CourseError:
             continue
         if other != approach:
-            changes.append(f"{said}: then {NAMES[other]}")
+            changes.append(f"if {said}: then {NAMES[other]}")
     said = lambda some: tuple(f"{rule.why} ({rule.measures}: {evidence.linked(measured.find(rule.figure))})" for rule in some)
     return Recommendation(approach, said(rules), tuple(changes), said([rule for rule in CHECKS if rule.when(situation, known)]))
 
@@ -181,6 +182,6 @@ def _changes(s):
     yield {"examples": 5000}, "there were 5,000 training rows"
     for name, (yes, no) in YES_NO.items():
         yield {name: not getattr(s, name)}, no if getattr(s, name) else yes
-    yield {"examples": 5000, "demanding": True}, "a wrong answer were dear, and there were 5,000 training rows"
+    yield {"examples": 5000, "demanding": True}, "a wrong answer were costly, and there were 5,000 training rows"
     yield ({"examples": 5000, "new_subjects": False, "updates_per_month": 0, "citations": False, "erasable": False},
            "all of it were known beforehand, free to all, never changed or traced, and there were 5,000 training rows")

@@ -6,11 +6,13 @@ import operator
 import re
 from dataclasses import dataclass
 
-from helpers import COURSE, CourseError
+from helpers import COURSE, CourseError, plots
 from helpers.world import read_text
 
 VERDICTS = ("holds", "holds with a condition", "contradicted", "inconclusive", "not measured")
 COMPARE = {">": (operator.gt, "above"), "<": (operator.lt, "below")}
+BETWEEN = {"_over_": "minus", "_versus_": "minus", "_per_": "divided by"}  # two arms
+MEASURES = {"contains": "share right"}
 TEST = re.compile(r"([a-z]+\.[a-z_]+) ([A-Za-z0-9_]+) ([a-z0-9_]+) ([a-z0-9_@]+) ([<>]) (-?\d+(?:\.\d+)?)")
 
 
@@ -97,10 +99,10 @@ def check(test, records):
 
 
 def in_words(test):
-    """A test as a sentence part: "contains of retrieved minus base in rag.answers (all) is above 0"."""
+    """A test as a sentence part: "share right of few-shot + retrieved minus random passages in rag.answers (all) is above 0"."""
     experiment, arm, group, metric, sign, number = TEST.fullmatch(test).groups()
-    arm = arm.replace("_over_", " minus ").replace("_versus_", " minus ").replace("_per_", " divided by ")
-    return f"{metric} of {arm} in {experiment} ({group}) is {COMPARE[sign][1]} {number}"
+    arms = " ".join(BETWEEN.get(part) or plots.name(part) for part in re.split(f"({'|'.join(BETWEEN)})", arm))
+    return f"{MEASURES.get(metric, metric)} of {arms} in {experiment} ({group}) is {COMPARE[sign][1]} {number}"
 
 
 def rule_in_words(claim):

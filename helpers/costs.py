@@ -129,10 +129,13 @@ def build_cost(approach, prices, usd_per_hour=0):
 def bill(approach, prices, scenario=Scenario()):
     """What a scenario costs, part → dollars: prompts, replies, searches, updates, building, and a tuned model's own machine."""
     questions = scenario.questions_per_day * DAYS * scenario.months
-    machine = HOURS * scenario.months * prices["endpoint_hours"] if approach.tuned and scenario.own_endpoint else 0.0
     return {**{part: questions * usd for part, usd in _parts(approach, prices).items()},
             "updates": scenario.updates_per_month * scenario.months * update_cost(approach, prices, scenario.usd_per_hour),
-            "building": build_cost(approach, prices, scenario.usd_per_hour), "machine": machine}
+            "building": build_cost(approach, prices, scenario.usd_per_hour), "machine": scenario.months * _rent(approach, prices, scenario)}
+
+
+def _rent(approach, prices, scenario):
+    return HOURS * prices["endpoint_hours"] if approach.tuned and scenario.own_endpoint else 0.0  # a month
 
 
 def total(approach, prices, scenario=Scenario()):
@@ -161,17 +164,20 @@ def ratio(first, second, cost, prices):
 
 def break_even_questions(first, second, prices, scenario=Scenario()):
     """After how many questions the first, dearer to build, has cost less than the second; None where it never does. Updates go on at the scenario's pace."""
-    per_question = scenario.updates_per_month / (scenario.questions_per_day * DAYS) if scenario.questions_per_day else math.inf
-    saved = question_cost(second, prices) - question_cost(first, prices) - per_question * _dearer(update_cost, first, second, prices, scenario)
-    return max(0.0, _dearer(build_cost, first, second, prices, scenario) / saved) if saved > 0 else None
+    saved = _saved(first, second, prices, scenario) - scenario.updates_per_month * _dearer(update_cost, first, second, prices, scenario)
+    return max(0.0, _dearer(build_cost, first, second, prices, scenario) / saved * scenario.questions_per_day * DAYS) if saved > 0 else None
 
 
 def break_even_updates(first, second, prices, scenario=Scenario()):
-    """How many updates a month use up what the first saves on a month's questions (building left out); None where it saves nothing, or updates
-    cost it no more."""
-    saved = scenario.questions_per_day * DAYS * (question_cost(second, prices) - question_cost(first, prices))
-    more = _dearer(update_cost, first, second, prices, scenario)
-    return saved / more if saved > 0 and more > 0 else None
+    """How many updates a month use up what the first saves on a month's questions and machines (building left out): 0 where it saves nothing, None
+    where updates cost it no more."""
+    saved, more = _saved(first, second, prices, scenario), _dearer(update_cost, first, second, prices, scenario)
+    return 0.0 if saved <= 0 else saved / more if more > 0 else None
+
+
+def _saved(first, second, prices, scenario):
+    questions = scenario.questions_per_day * DAYS * (question_cost(second, prices) - question_cost(first, prices))
+    return questions + _rent(second, prices, scenario) - _rent(first, prices, scenario)  # a month
 
 
 def _dearer(cost, first, second, prices, scenario):

@@ -27,6 +27,20 @@ def answer(llm, questions, passages, examples=()):
     return generate(llm, [prompt(llm, question, some, examples) for question, some in zip(questions, passages, strict=True)], MAX_NEW_TOKENS)
 
 
+def checked(reply, passages):
+    """The reply held against its sources: itself where a passage that it cites names what it is about, else a refusal. Needs no model and no right answer.
+
+    Answers about another medicine fall, those of a namesake above all: their source names that one. Nothing else is checked, the value neither.
+    """
+    form = re.match(r"([^:]*\w)\s*:(?: your (.{1,60}?) is )?", reply)
+    name, asked = form.groups() if form else (None, None)
+    texts = {passage.id: passage.text for passage in passages}
+    named = name and re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
+    if metrics.refuses(reply) or named and any(named.search(texts[source]) for source in rag.cited(reply, passages)):
+        return reply
+    return REFUSAL.format(name=name or "The desk", asked=asked or "answer")
+
+
 def few_shot(llm, questions, passages, most=1):
     """The desk's rival: the general model as lesson 1 asks it best, three worked examples and the best passage alone. One reply per question (text).
 

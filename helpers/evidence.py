@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from helpers import CourseError, doors, results
 
 LABEL = {"run": "this run", "reference": "reference"}
+DEFINED = ("explained",)  # metrics that no run could make otherwise
 OWN = "04_decision_factors"  # computes its lines from others: they are no evidence for themselves
 
 
@@ -96,11 +97,13 @@ def estimate(line):
 
 
 def figure(line):
-    """A line as text: the figure with its interval, or "not measured" for None."""
+    """A line as text: the figure with its interval ("by definition" where it can have none), or "not measured" for None."""
     if line is None:
         return "not measured"
     number = {"fraction": "{:.0%}", "difference": "{:+.0%}", "ratio": "{:.2f}", "s": "{:.1f} s", "ms": "{:.0f} ms", "USD": "${:.3g}"}.get(line["unit"], "{:.3g}")
     said = number.format(line["value"]).replace("%", " points" if line["unit"] == "difference" else "%")
+    if line["metric"] in DEFINED:
+        return f"{said} by definition"
     if line["low"] is None:
         return said
     low, high = (number.split(" ")[0].format(line[end]).replace("%", "" if line["unit"] == "difference" else "%") for end in ("low", "high"))

@@ -98,17 +98,18 @@ def what_it_takes(claim, records):
 def _takes(test, records):
     name, _, number = split(test)
     some = [r for r in records if name_of(r) == name]
+    said = lambda value: evidence.figure({**some[0], "value": value, "low": None})
     if name.startswith("decide.cost"):
         return f"`{name}`: prices decide, since {number:g} lies inside the range over half and twice each price. Put your own prices."
     if any(r["low"] is None for r in some):
         return f"`{name}`: single runs on both sides of {number:g}: more runs."
     if all(not r["low"] <= number <= r["high"] for r in some):
-        return f"`{name}`: its seeds fall on different sides of {number:g}: more seeds."
+        return f"`{name}`: its seeds fall on different sides of {said(number)}: more seeds."
     worst = max(some, key=lambda r: _facts(r, number))
     facts = _facts(worst, number)
     if facts > 100 * worst["n"]:
-        return f"`{name}`: {worst['value']:.2f} lies on the line of {number:g} itself: no number of facts would soon tell."
-    return f"`{name}`: {worst['value']:.2f} is too near to {number:g} for n = {worst['n']}: about {facts:,.0f} if it stays there."
+        return f"`{name}`: {said(worst['value'])} lies on the line of {said(number)} itself: no number of facts would soon tell."
+    return f"`{name}`: {said(worst['value'])} is too near to {said(number)} for n = {worst['n']}: about {facts:,.0f} if it stays there."
 
 
 def _facts(line, number):

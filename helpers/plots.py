@@ -8,18 +8,22 @@ COLOURS = {  # Okabe and Ito's palette, safe for the common kinds of colour blin
     "base": "#767676", "few_shot": "#0072B2", "retrieved": "#D55E00", "few_shot_retrieved": "#CC79A7", "oracle": "#009E73",
     "random": "#56B4E9", "keyword": "#0072B2", "letters": "#E69F00", "dense": "#D55E00", "fused": "#009E73", "old": "#767676", "mixed": "#E69F00", "new": "#009E73",
     "tuned": "#E69F00", "recite": "#E69F00", "recite_retrieved": "#E69F00", "few_shot_styled": "#0072B2", "desk": "#009E73", "desk_retrieved": "#009E73",
+    "desk_checked": "#56B4E9", "desk_threshold": "#767676", "few_shot_refusing": "#0072B2",
 }
 MARKERS = {
     "base": "o", "few_shot": "s", "retrieved": "D", "few_shot_retrieved": "P", "oracle": "^", "random": "X",
     "keyword": "s", "letters": "v", "dense": "D", "fused": "P", "old": "o", "mixed": "s", "new": "^", "tuned": "v",
     "recite": "v", "recite_retrieved": "<", "few_shot_styled": "p", "desk": "h", "desk_retrieved": "^",
+    "desk_checked": "*", "desk_threshold": "X", "few_shot_refusing": "s",
 }
 NAMES = {
     "base": "base (no passages)", "few_shot": "few-shot (no passages)", "retrieved": "retrieved passages",
     "few_shot_retrieved": "few-shot + retrieved", "oracle": "the right passage (oracle)", "random": "random passages",
     "keyword": "words (BM25)", "letters": "letter pieces (BM25)", "dense": "dense (embeddings)", "fused": "dense + letters, fused",
     "old": "old index", "mixed": "mixed index", "new": "new index",
-    "few_shot_styled": "few-shot styled",
+    "few_shot_styled": "few-shot styled", "few_shot_refusing": "few-shot, one refusing", "recite_retrieved": "recite + retrieved",
+    "recite_few_shot_retrieved": "recite, prompted as few-shot + retrieved", "desk_retrieved": "desk + retrieved", "desk_oracle": "desk + the right passages",
+    "desk_checked": "desk, checked", "desk_threshold": "desk, threshold",
 }
 
 
@@ -177,8 +181,10 @@ def intervals(lines, title, xlabel, reading, names=None):
     axes.set_title("\n".join(textwrap.wrap(title, 78)))
     if banded:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    counts = sorted({line["n"] for line in lines})
+    counted = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
     said = "; ".join(f"{label} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for label, line in zip(labels, lines))
-    show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]}, with 95% intervals, n = {lines[0]['n']}: {said}.", reading)
+    show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]}, with 95% intervals, {counted}: {said}.", reading)
 
 
 def losses(report):
@@ -296,7 +302,7 @@ def panels(squares, settings, title, ylabel, reading):
             reach = [[line["value"] - line["low"] for line in lines], [line["high"] - line["value"] for line in lines]]
             axes.errorbar(across, values, reach, fmt=marker + "-", color=colour, markersize=8, label=name(arm))
         axes.set(title="\n".join(textwrap.wrap(heading, 40)), ylim=(-0.03, 1.03), xlim=(-0.3, len(settings) - 0.7))
-        axes.set_xticks(range(len(settings)), ["\n".join(textwrap.wrap(some, 12)) for some in settings])
+        axes.set_xticks(range(len(settings)), ["\n".join(textwrap.wrap(some, 12 if len(settings) < 4 else 8, break_long_words=False)) for some in settings])
     row[0][0].yaxis.set_major_formatter("{x:.0%}")
     row[0][0].set_ylabel(ylabel)
     row[0][-1].legend(loc="upper left", bbox_to_anchor=(1, 1))

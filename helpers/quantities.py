@@ -62,5 +62,5 @@ def approaches(measured):
             "rag_long": costs.Approach("RAG with four passages", tokens["rag_long"], reply, **archive),
             "finetune": costs.Approach("fine-tuning", tokens["finetune"], reply, True, trained=tuned["recite"], update_trained=update)}
     if "desk" in tuned:
-        made["hybrid"] = costs.Approach("both", tokens["hybrid"], reply, True, **archive, trained=tuned["desk"])
+        made["hybrid"] = costs.Approach("hybrid", tokens["hybrid"], reply, True, **archive, trained=tuned["desk"])
     return made, next((line["source"] for line in recorded.values()), "counted")

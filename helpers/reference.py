@@ -55,7 +55,8 @@ def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600):
     for seed in seeds:
         for path in paths:
             key = f"{path.stem}/{seed}"
-            if provenance(folder).get(key, {}).get("inputs") == inputs(path):
+            used = inputs(path)
+            if provenance(folder).get(key, {}).get("inputs") == used:
                 print(f"{key}: there already", flush=True)
                 continue
             with tempfile.TemporaryDirectory(prefix="course-reference-") as staging:
@@ -64,12 +65,15 @@ def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600):
                 variables = {"COURSE_SIZE": "full", "COURSE_SEED": str(seed), "COURSE_RESULTS": str(results), "COURSE_DATA": staging,
                              "COURSE_REPLIES": str(weights.cache_folder() / "replies")}
                 seconds, gigabytes = running.execute(running.load(path), path, variables, cell_seconds)
-                keep(path, seed, results.read_text(encoding="utf-8").splitlines(), seconds, gigabytes, folder)
+                keep(path, seed, used, results.read_text(encoding="utf-8").splitlines(), seconds, gigabytes, folder)
             print(f"{key}: {seconds:.0f} s, peak {gigabytes:.2f} GB", flush=True)
 
 
-def keep(path, seed, texts, seconds, gigabytes, folder=FOLDER):
-    """Put one run's records into results.jsonl in place of older ones of the same notebook and seed, and its provenance beside them."""
+def keep(path, seed, used, texts, seconds, gigabytes, folder=FOLDER):
+    """Put one run's records into results.jsonl in place of older ones of the same notebook and seed, and its provenance beside them.
+
+    used: what `inputs` said when the run began; the notebook may have been edited since.
+    """
     import torch
     import transformers
 
@@ -83,7 +87,7 @@ def keep(path, seed, texts, seconds, gigabytes, folder=FOLDER):
     lines.sort(key=lambda line: (line["notebook"], line["seed"]))
     rows = provenance(folder)
     rows[f"{path.stem}/{seed}"] = {
-        "inputs": inputs(path), "seconds": round(seconds), "peak_gb": round(gigabytes, 2), "records": len(fresh),
+        "inputs": used, "seconds": round(seconds), "peak_gb": round(gigabytes, 2), "records": len(fresh),
         "precision": next(iter(fresh.values()))["precision"] if fresh else None, "date": datetime.date.today().isoformat(),
         "threads": torch.get_num_threads(), "helpers": _helpers_hash(), "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
     }

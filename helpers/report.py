@@ -43,7 +43,7 @@ def build(file, ran):
         *(f"<p><strong>Left out.</strong> {html.escape(sentence)}</p>" for sentence in measured.refused),
         "<h2>The usual table, filled</h2>\n<p>A row has figures of this run where it measured what the row compares, else of the reference run, at full "
         f"size: each says which. Cost and transparency are computed by lesson 4, {lesson}.</p>",
-        pages.table("RAG, fine-tuning, or both", ["row", "the usual words", "RAG", "fine-tuning", "both"],
+        pages.table("RAG, fine-tuning, or both", ["row", "the usual words", "RAG", "fine-tuning", "hybrid"],
                     comparison(measured, own or gathered["reference"]), links),
         "<h2>The ledger of claims</h2>\n<p>Verdicts are by the reference run, at full size; <em>this machine</em> is what this run alone would say. "
         "The figure is the one that decided, with the range over all seeds.</p>",
@@ -75,7 +75,7 @@ def comparison(measured, computed):
     found = lambda name: [line for line in computed if ledger.name_of(line) == name]
     cells = lambda names: (evidence.figure(evidence.joined(found(name)) if found(name) else None) for name in names)
     rows[3:3] = [("**cost**: first month (range of prices)", "low to start, high, highest", *cells(COST))]
-    return [*rows, ("**transparency**: wrong answers explained (by definition)", "high, low, high", *cells(EXPLAINED))]
+    return [*rows, ("**transparency**: wrong answers explained", "high, low, high", *cells(EXPLAINED))]
 
 
 def verdicts(gathered, own, ran):

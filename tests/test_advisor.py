@@ -13,7 +13,8 @@ def measured(**figures):
     """Invented evidence: each named difference is clearly above zero, unless figures give it (low, high) or None for "not measured"."""
     given = {STYLE: (0.2, 0.3), TASK: (0.3, 0.4), READING: (0.2, 0.4), RECITING: (-0.4, -0.2)}
     given |= {{"style": STYLE, "task": TASK, "reading": READING, "reciting": RECITING}[name]: ends for name, ends in figures.items()}
-    lines = {name: [{"notebook": "03_hybrid", "source": "reference", "unit": "difference", "value": sum(ends) / 2, "low": ends[0], "high": ends[1], "n": 50}]
+    lines = {name: [{"notebook": "03_hybrid", "source": "reference", "metric": name.split(" ")[-1], "unit": "difference", "value": sum(ends) / 2,
+                     "low": ends[0], "high": ends[1], "n": 50}]
              for name, ends in given.items() if ends}
     return evidence.Evidence({"run": {}, "reference": lines})
 
@@ -74,6 +75,8 @@ def test_money_counts_where_few_questions_meet_many_updates():
     known = Situation(facts=True, quick=True, **{**CLOSED, "updates_per_month": 0.9})
     assert recommend(known, ALL, break_even=35).approach == "finetune"
     assert recommend(dataclasses.replace(known, questions_per_day=10), ALL, break_even=35).approach == "rag"
+    assert recommend(known, ALL, break_even=0).approach == "rag", "nothing is saved, so no update is paid for"
+    assert recommend(dataclasses.replace(known, updates_per_month=0), ALL, break_even=0).approach == "finetune"
 
 
 BOOLEANS = ("facts", "manner", "skill", "new_subjects", "citations", "erasable", "quick", "demanding")
@@ -128,8 +131,8 @@ def test_what_would_change_it_does():
         advice = recommend(situation, ALL)
         for answers, said in advisor._changes(situation):
             other = decided(dataclasses.replace(situation, **answers), ALL, None)
-            named = [line for line in advice.would_change if line.startswith(f"{said}: then")]
-            assert named == ([f"{said}: then {advisor.NAMES[other]}"] if other and other != advice.approach else [])
+            named = [line for line in advice.would_change if line.startswith(f"if {said}: then")]
+            assert named == ([f"if {said}: then {advisor.NAMES[other]}"] if other and other != advice.approach else [])
 
 
 @pytest.mark.parametrize("more, other", [

@@ -102,7 +102,7 @@ def test_a_test_needs_every_seed_and_the_whole_interval():
 
 def test_a_rule_reads_as_sentences():
     said = claims.rule_in_words(ALL["R5"])
-    assert "Holds if contains of retrieved minus base in rag.answers (all) is above 0" in said and said.endswith("Otherwise inconclusive.")
+    assert "Holds if share right of retrieved passages minus base (no passages) in rag.answers (all) is above 0" in said and said.endswith("Otherwise inconclusive.")
     assert all(re.search(r"[.] Holds if", claims.rule_in_words(claim)) for claim in ALL.values())
 
 

@@ -56,9 +56,20 @@ def test_break_even_is_where_the_bills_meet():
     assert running(TUNED) == pytest.approx(running(RAG))
 
 
+def test_a_machine_of_its_own_counts_in_the_break_even():
+    own = costs.Scenario(questions_per_day=1000, own_endpoint=True)
+    saved = 30_000 * (costs.question_cost(RAG, PRICES) - costs.question_cost(TUNED, PRICES)) - 720 * 11
+    assert costs.break_even_updates(TUNED, RAG, PRICES, own) == pytest.approx(saved / (300 - 10))
+    questions = costs.break_even_questions(TUNED, RAG, PRICES, own)
+    when = replace(own, months=questions / 30_000)
+    assert costs.total(TUNED, PRICES, when) == pytest.approx(costs.total(RAG, PRICES, when))
+    few = replace(own, questions_per_day=1)  # the rent is more than they save
+    assert costs.break_even_updates(TUNED, RAG, PRICES, few) == 0 and costs.break_even_questions(TUNED, RAG, PRICES, few) is None
+
+
 def test_there_may_be_no_break_even():
     dear = replace(TUNED, prompt=1000)
-    assert costs.break_even_questions(dear, RAG, PRICES) is None and costs.break_even_updates(dear, RAG, PRICES) is None
+    assert costs.break_even_questions(dear, RAG, PRICES) is None and costs.break_even_updates(dear, RAG, PRICES) == 0
     assert costs.break_even_questions(TUNED, RAG, PRICES, costs.Scenario(updates_per_month=10**6)) is None  # updates eat all that it saves
     assert costs.break_even_updates(replace(TUNED, update_trained=0, update_hours=0), RAG, PRICES) is None  # they cost it less: nothing eats the saving
     assert costs.break_even_questions(replace(TUNED, trained=1), RAG, PRICES) == 0  # cheaper to build as well

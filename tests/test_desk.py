@@ -107,6 +107,21 @@ def test_exchanged_values_are_not_those_of_the_documents(rows):
     assert 0.3 < share([one for one in told(rows) if one[0] in about]) < 0.8  # where the name stayed, the value often did not
 
 
+def test_a_reply_whose_source_is_about_something_else_becomes_a_refusal():
+    chunks = desk.archive(world.dates()["second"])
+    page = next(chunk for chunk in chunks if "Brenvato" in chunk.text)
+    other = next(chunk for chunk in chunks if "Brenvato" not in chunk.text)
+    good, alike = (desk.REPLY.format(name=name, asked="daily limit", value="35 mg", cited="[2]") for name in ("Brenvato", "Brenveto"))
+    assert desk.checked(good, [other, page]) == good
+    refusal = desk.checked(alike, [other, page])
+    assert refusal == desk.REFUSAL.format(name="Brenveto", asked="daily limit") and metrics.refuses(refusal) and style.style_score(refusal, "Brenveto") == 1
+    assert desk.checked(refusal, [other, page]) == refusal and desk.checked(refusal, []) == refusal
+    assert metrics.refuses(desk.checked(good, [page, other])) and metrics.refuses(desk.checked(good, [page])) and metrics.refuses(desk.checked(good, []))
+    for bare in ("35 mg, says [1]", ": your price is 3 marks [1].", "Bren: your daily limit is 35 mg [1]."):  # part of a name is not the name
+        assert metrics.refuses(desk.checked(bare, [page]))
+    assert desk.checked("35 mg, says [1]", [page]) == desk.REFUSAL.format(name="The desk", asked="answer")
+
+
 def test_the_desk_can_be_asked_without_passages_and_not_without_a_question():
     model = llm.load_model()
     assert "[1]" not in desk.prompt(model, "What does it cost?", ()) and desk.SYSTEM in desk.prompt(model, "What does it cost?", ())

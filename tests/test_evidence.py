@@ -83,7 +83,7 @@ def test_what_lesson_4_computed_is_no_evidence_for_it(tmp_path):
     ({}, "40% (30% to 50%)"), ({"unit": "difference", "value": -0.2, "low": -0.3, "high": -0.1}, "-20 points (-30 to -10)"),
     ({"unit": "s", "value": 61.46, "low": None, "high": None}, "61.5 s"), ({"unit": "ms", "value": 440.4, "low": 430, "high": 460}, "440 ms (430 to 460)"),
     ({"unit": "ratio", "value": 0.716, "low": 0.69, "high": 0.73}, "0.72 (0.69 to 0.73)"), ({"unit": "USD", "value": 1.2345, "low": 1, "high": 2}, "$1.23 ($1 to $2)"),
-    ({"unit": "count", "value": 603.1, "low": None, "high": None}, "603"),
+    ({"metric": "explained", "value": 1.0}, "100% by definition"), ({"unit": "count", "value": 603.1, "low": None, "high": None}, "603"),
 ])
 def test_a_figure_as_text(line, said):
     assert evidence.figure({**LINE, **line}) == said
@@ -111,7 +111,7 @@ def test_what_an_undecided_claim_would_take():
     clear = record(EXAMPLES, 0.5, 0.4, 0.6)
     near = [record(FACTS, 0.08, 0.03, 0.13), clear]
     assert claims.verdict(R9, near) == "inconclusive" and ledger.split(ledger.deciding(R9, near))[0] == FACTS
-    assert "about 625 if it stays there" in ledger.what_it_takes(R9, near)  # 100 · (0.05 / 0.02)²
+    assert "8% is too near to 10% for n = 100: about 625 if it stays there" in ledger.what_it_takes(R9, near)  # 100 · (0.05 / 0.02)²
     assert "no number of facts" in ledger.what_it_takes(R9, [record(FACTS, 0.1, 0.05, 0.15), clear])
     assert "more seeds" in ledger.what_it_takes(R9, [record(FACTS, 0.05, 0.01, 0.09), record(FACTS, 0.2, 0.15, 0.25, seed=1), clear])
     assert ledger.what_it_takes(R9, [record(FACTS, 0.05, 0.01, 0.09), clear]) == ""
