@@ -355,7 +355,8 @@ def run(options):
 
 def reference(options):
     python = ready(options)
-    hand_over([python, "-m", "helpers.reference"] + options.notebooks + (["--seeds", *options.seeds] if options.seeds else []))
+    hand_over([python, "-m", "helpers.reference"] + options.notebooks + (["--seeds", *options.seeds] if options.seeds else [])
+             + (["--again"] if options.again else []))
 
 
 def warm(options):
@@ -410,6 +411,7 @@ def parse(arguments):
                "reference", "reference 01_rag_basics --seeds 0")
     made.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics (default: all)")
     made.add_argument("--seeds", nargs="+", metavar="SEED", help="default: 0 1 2")
+    made.add_argument("--again", action="store_true", help="recompute also what is there and current")
     add(warm, "Set up everything, weights included, and stop there.", "For container images, hubs and classrooms.",
         "warm", "warm --here")
     add(doctor, "Say what machine this is, what is missing, and how many minutes each notebook will take.",

@@ -11,8 +11,8 @@ from helpers.world import read_text
 
 VERDICTS = ("holds", "holds with a condition", "contradicted", "inconclusive", "not measured")
 COMPARE = {">": (operator.gt, "above"), "<": (operator.lt, "below")}
-BETWEEN = {"_over_": "minus", "_versus_": "minus", "_per_": "divided by"}  # two arms
-MEASURES = {"contains": "share right"}
+BETWEEN = {"_over_": "minus", "_versus_": "minus", "_per_": "divided by"}  # what stands between two arms → in words
+MEASURES = {"contains": "share right"}  # metric → in words, where its name would not do
 TEST = re.compile(r"([a-z]+\.[a-z_]+) ([A-Za-z0-9_]+) ([a-z0-9_]+) ([a-z0-9_@]+) ([<>]) (-?\d+(?:\.\d+)?)")
 
 

@@ -88,6 +88,11 @@ def minutes(notebook):
     return fast, fast * FP32_SLOWDOWN
 
 
+def minutes_said(notebook):
+    """The same as text: "3.3 to 8.2"."""
+    return "{:.3g} to {:.2g}".format(*minutes(notebook))
+
+
 def labs(lesson, root=COURSE):
     """Paths of the labs that belong to a lesson: those whose first cell names it as what to have read before, by a link."""
     own = f"](../{Path(lesson).name})"
@@ -105,10 +110,9 @@ def lesson_table(root=COURSE):
     rows = ["| lesson, and its labs | minutes of computing | open without installing |", "|---|---|---|"]
     for path in sorted((root / "notebooks").glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        fast, slow = minutes(notebook)
         own = lab_links(path, root, root)
         rows.append(f"| [{title(notebook)}]({path.relative_to(root).as_posix()}){'<br>labs: ' + own if own else ''} "
-                    f"| {fast:.3g} to {slow:.2g} | {badges(path, root)} |")
+                    f"| {minutes_said(notebook)} | {badges(path, root)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -1,4 +1,7 @@
-"""The two tables of lesson 4: what the usual table compares, and the ledger, for each claim the figure that decided it, what an undecided one would take, and whether its rule is still the first one."""
+"""The two tables of lesson 4: the usual one, and the ledger.
+
+For each claim the ledger has the figure that decided it, what an undecided one would take, and whether its rule is still the first one.
+"""
 
 import math
 

@@ -181,8 +181,8 @@ def intervals(lines, title, xlabel, reading, names=None):
     axes.set_title("\n".join(textwrap.wrap(title, 78)))
     if banded:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    counts = sorted({line["n"] for line in lines})
-    counted = f"n = {counts[0]}" + (f" to {counts[-1]}" if len(counts) > 1 else "")
+    least_n, most_n = min(line["n"] for line in lines), max(line["n"] for line in lines)
+    counted = f"n = {least_n}" if least_n == most_n else f"n = {least_n} to {most_n}"
     said = "; ".join(f"{label} {line['value']:.0%} ({line['low']:.0%} to {line['high']:.0%})" for label, line in zip(labels, lines))
     show(figure, f"{title}. {xlabel[0].upper()}{xlabel[1:]}, with 95% intervals, {counted}: {said}.", reading)
 

@@ -46,17 +46,17 @@ def stale(folder=FOLDER, root=COURSE):
     return [key for key, row in kept.items() if (stem := key.rpartition("/")[0]) not in paths or row["inputs"] != inputs(paths[stem])]
 
 
-def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600):
+def run(paths, seeds=SEEDS, folder=FOLDER, cell_seconds=4 * 3600, again=False):
     """Execute the notebooks at full size, seed by seed, and keep the records of each as soon as it has ended.
 
-    A notebook and seed whose records are there and current is left out. Raises CellFailed at the first failure; what was finished stays.
+    A notebook and seed whose records are there and current is left out, unless `again` (a clock was disturbed; replies kept on disk are not written twice). Raises CellFailed at the first failure; what was finished stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for path in paths:
             key = f"{path.stem}/{seed}"
             used = inputs(path)
-            if provenance(folder).get(key, {}).get("inputs") == used:
+            if not again and provenance(folder).get(key, {}).get("inputs") == used:
                 print(f"{key}: there already", flush=True)
                 continue
             with tempfile.TemporaryDirectory(prefix="course-reference-") as staging:
@@ -112,9 +112,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m helpers.reference", description=__doc__)
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="a name such as 01_rag_basics (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="default: 0 1 2")
+    parser.add_argument("--again", action="store_true", help="also what is there and current")
     options = parser.parse_args(arguments)
     try:
-        run(running.find(options.notebooks), options.seeds)
+        run(running.find(options.notebooks), options.seeds, again=options.again)
     except CourseError as problem:
         sys.exit(f"course: {problem}")
     except KeyboardInterrupt:

@@ -90,9 +90,10 @@ def hits(by_hit, oracle_scores, hit, facts):
 
 def trace(question, passages, reply, gold):
     """One question from the passages to the reply, so that the cause of a wrong answer shows."""
-    missing = set(gold) - {chunk.id for chunk in passages}
-    cause = ("The passage is right: the model misread it." if not missing else "The gold chunk is not there: the retriever missed." if len(missing) == len(set(gold))
-             else f"{len(missing)} of {len(set(gold))} gold chunks are not there: the retriever missed.")
+    gold = set(gold)
+    missing = gold - {chunk.id for chunk in passages}
+    cause = ("The passage is right: the model misread it." if not missing else "The gold chunk is not there: the retriever missed." if missing == gold
+             else f"{len(missing)} of {len(gold)} gold chunks are not there: the retriever missed.")
     shown = "\n".join(f"> [{n}] {chunk.text}\n>" for n, chunk in enumerate(passages, 1))
     say(f"**Asked:** {question.question}\n\n{shown}\n\n**Replied:** {html.escape(reply)} · **right:** {question.answers[0]} · **{cause}**")
 
@@ -145,8 +146,7 @@ def course_map():
     here, lines = doors.COURSE / "notebooks", ["| lesson | minutes | its labs, one question each |", "| :--- | :--- | :--- |"]
     for path in sorted(here.glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        fast, slow = doors.minutes(notebook)
-        lines.append(f"| [{doors.title(notebook)}]({path.name}) | {fast:.3g} to {slow:.2g} | {doors.lab_links(path, here)} |")
+        lines.append(f"| [{doors.title(notebook)}]({path.name}) | {doors.minutes_said(notebook)} | {doors.lab_links(path, here)} |")
     say("\n".join(lines))
 
 

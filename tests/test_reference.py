@@ -50,6 +50,30 @@ def test_changed_code_makes_records_stale_and_they_are_made_anew(course):
     assert reference.stale(folder, root) == ["01_small/0"]
 
 
+def test_an_edit_during_the_run_leaves_the_records_stale(course, monkeypatch):
+    root, path, folder = course
+
+    def edited_meanwhile(notebook, *rest):
+        done = running_execute(notebook, *rest)
+        later = nbformat.read(path, as_version=4)
+        later.cells[0].source += "\n# another thought"
+        nbformat.write(later, path)
+        return done
+
+    running_execute = running.execute
+    monkeypatch.setattr(running, "execute", edited_meanwhile)
+    reference.run([path], seeds=(0,), folder=folder)
+    assert reference.stale(folder, root) == ["01_small/0"]
+
+
+def test_what_is_current_is_made_again_on_demand(course, capsys):
+    _, path, folder = course
+    reference.run([path], seeds=(0,), folder=folder)
+    capsys.readouterr()
+    reference.run([path], seeds=(0,), folder=folder, again=True)
+    assert "there already" not in capsys.readouterr().out and len((folder / "results.jsonl").read_text().splitlines()) == 1
+
+
 def test_a_failing_notebook_leaves_what_was_finished(course):
     root, path, folder = course
     reference.run([path], seeds=(0,), folder=folder)

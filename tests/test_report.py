@@ -180,7 +180,7 @@ def test_rows_and_columns_are_those_of_lesson_4():
     notebook = nbformat.read(LESSON_4, 4)
     shown = [output.data.get("text/markdown", "") for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [text for text in shown if text.startswith("| " + " | ".join(ledger.COLUMNS) + " |")]
-    filled = next(text for text in shown if text.startswith("|  | the usual words | RAG | fine-tuning | "))
+    filled = next(text for text in shown if text.startswith("|  | the usual words | RAG | fine-tuning | hybrid |"))
     ours = report.comparison(evidence.Evidence({"run": {}, "reference": {}}), [])
     start = lambda row: re.match(r"\*\*\w+\*\*: [^(|]+(?<! )", row)[0]
     assert [start(row.strip("| ")) for row in filled.splitlines()[2:]] == [start(row[0]) for row in ours]
