@@ -16,6 +16,7 @@ TABLE = {  # the usual table: row, what is measured, the usual words → names o
         [f"hybrid.latency {arm} all ms_p50" for arm in quantities.ARMS.values()],
         ["tune.latency retrieved all ms_p50", "tune.latency tuned all ms_p50", "hybrid.latency desk_retrieved all ms_p50"]],
     ("customisation", "rules of style kept", "limited, deep, deep"): [
+        [f"hybrid.style {arm} all style" for arm in ("few_shot_styled", "desk", "desk_retrieved")],
         ["tune.style few_shot_retrieved all style", "tune.style tuned all style", "hybrid.style desk_retrieved all style"]],
 }
 COLUMNS = ["claim", "verdict (reference)", "this machine", "deciding figure", "where", "limit"]  # of entries

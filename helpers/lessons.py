@@ -6,6 +6,8 @@ import sys
 
 from helpers import CourseError, results
 
+DOLLAR = "<span>&#36;</span>"  # what stands between two plain ones is set as a formula, in JupyterLab even if they are escaped
+
 
 def begin(notebook):
     """Name the notebook, fix the figures' style, and say in one line which model and precision this machine uses."""
@@ -18,10 +20,13 @@ def begin(notebook):
 
 
 def say(text):
-    """Show a Markdown sentence: every sentence that quotes a result is rendered from the result."""
+    """Show a Markdown sentence: every sentence that quotes a result is rendered from the result.
+
+    A dollar sign is money here, and shown as DOLLAR.
+    """
     from IPython.display import Markdown, display
 
-    display(Markdown(text))
+    display(Markdown(text.replace("$", DOLLAR)))
 
 
 def predict(name, question, guess=None, unit=""):

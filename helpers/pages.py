@@ -4,6 +4,8 @@ import base64
 import html
 import re
 
+from helpers import lessons
+
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -52,7 +54,7 @@ def inline(text, links):
 
     links: file name of a notebook → address.
     """
-    said = html.escape(html.unescape(str(text)))  # what tables.rows escaped already is not escaped twice
+    said = html.escape(html.unescape(str(text).replace(lessons.DOLLAR, "$")))  # what tables.rows escaped already is not escaped twice
     for mark, tag in ((r"\*\*", "strong"), (r"\*", "em"), ("`", "code")):
         said = re.sub(rf"(?<![\w\\]){mark}(?=\S)([^*`<>]+)(?<=\S){mark}(?!\w)", rf"<{tag}>\1</{tag}>", said)
 

@@ -92,6 +92,12 @@ def test_outputs_are_clean(path):
 
 
 @each_notebook
+def test_money_is_not_set_as_a_formula(path):
+    """What stands between two dollar signs becomes one in JupyterLab, escaped or not: lessons.say writes them so that they don't pair."""
+    assert not [text for text in texts(path) if "$" in text]
+
+
+@each_notebook
 def test_carries_nothing_of_one_machine_or_editor(path):
     notebook = read(path)
     assert set(notebook.metadata) <= {"course", "kernelspec", "language_info"}
