@@ -334,7 +334,7 @@ def test(options):
     offline.update(no_proxy="localhost,127.0.0.1,::1", NO_PROXY="localhost,127.0.0.1,::1")
     for name in ("COURSE_RESULTS", "COURSE_SIZE", "COURSE_SEED"):
         os.environ.pop(name, None)  # the tests' lines are not the learner's
-    quick = ["-p", "tests.quick"] if (ROOT / "tests" / "quick.py").exists() else []
+    quick = ["-p", "tests.quick", "-n", "auto", "--dist", "loadfile"] if (ROOT / "tests" / "quick.py").exists() else []
     with tempfile.TemporaryDirectory(prefix="course-test-", ignore_cleanup_errors=True) as data:
         status = subprocess.call(
             [python, "-m", "pytest", *quick, "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"] + options.rest + paths,

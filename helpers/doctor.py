@@ -3,6 +3,7 @@
 It also runs where no package is installed yet, so the top of this file imports the standard library alone.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 from helpers import COURSE, CourseError, doors
 
 MEMORY_NEEDED = 2.0  # GB (10^9 bytes): what the largest notebook and the JupyterLab server hold together
+SMALL_MEMORY = 4.0  # GB
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # a container's, as Linux keeps it now and used to
 DISK_NEEDED = 1.0  # GB
 COMMAND = "py course.py" if os.name == "nt" else "python3 course.py"
 
@@ -36,15 +39,23 @@ def cores():
 
 
 def memory():
-    """Memory this process may use, in GB (10^9 bytes): a container's limit counts. None where psutil is missing."""
+    """Memory this process may use, in GB (10^9 bytes): a container's limit and JupyterHub's count. None where psutil is missing."""
     try:
         import psutil
     except ImportError:
         return None
-    limit = Path("/sys/fs/cgroup/memory.max")
-    allowed = limit.read_text().strip() if limit.exists() else "max"
-    total = psutil.virtual_memory().total
-    return (total if allowed == "max" else min(total, int(allowed))) / 1e9
+    allowed = [psutil.virtual_memory().total]
+    for limit in LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no container, or "max": no limit
+            allowed.append(int(limit.read_text()))
+    with contextlib.suppress(KeyError, ValueError):
+        allowed.append(int(os.environ["MEM_LIMIT"]))  # which JupyterHub sets, and so Binder
+    return min(allowed) / 1e9
+
+
+def small():
+    """Whether this machine has so little memory that trainings spare it and take longer."""
+    return (memory() or SMALL_MEMORY) < SMALL_MEMORY
 
 
 def machine():

@@ -1,10 +1,13 @@
 """The language model: load it, let it write for many prompts at once, let it score options."""
 
+import contextlib
 import copy
+import ctypes
 import functools
 import hashlib
 import os
 import platform
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from helpers import CourseError, replies, weights
+from helpers import CourseError, doctor, replies, weights
 
 PROMPT_LIMIT = 2048  # tokens; reading a longer prompt would not fit the memory of the smallest machines
 BATCH_TOKENS = 3072  # tokens (prompts and answers together) that a batch may hold: bounds memory
@@ -75,7 +78,8 @@ def _processor_flags():
 def load_model():
     """The course's language model, from the converted cache (about a second). Raises CourseError as helpers.weights does."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")  # else every new batch shape leaves its compiled code in memory: 1.5 GB in a training
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # peft still asks transformers by this name
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing", FutureWarning)  # peft and older releases of transformers know no other name
+    _give_back_memory()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -96,6 +100,13 @@ def load_model():
     model.get_output_embeddings().register_forward_pre_hook(lambda layer, inputs: (inputs[0].contiguous(),))
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LanguageModel(model, tokenizer, weights.model_name(), precision)
+
+
+def _give_back_memory():
+    """On a small machine, have glibc return large blocks as soon as they are free: a training then holds 0.3 GB less and takes a quarter longer."""
+    if sys.platform == "linux" and doctor.small():
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").mallopt(-3, 1_000_000)  # M_MMAP_THRESHOLD, bytes
 
 
 def fingerprint(llm):

@@ -27,7 +27,7 @@ from helpers.llm import LanguageModel
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WINDOW = 1024  # tokens; a longer row is refused
 MICRO_TOKENS = {"bf16": 384, "fp16": 384, "fp32": 192}  # tokens that go through the model at once: this bounds memory
-SMALL_MEMORY, SMALL_MICRO_TOKENS = 4, 192  # below so many GB, so many tokens in any precision
+SMALL_MICRO_TOKENS = 192  # the same in any precision on a machine with little memory
 FAMILY_TOKENS = 384  # that rows which share their beginning may make together, even where the budget is smaller
 CHECKPOINTS = 10  # of a training, so that an interrupt loses a tenth at most
 
@@ -263,7 +263,7 @@ def _fit(llm, model, encoded, held, recipe, work):
     from transformers.trainer_utils import get_last_checkpoint
 
     precision = llm.precision if recipe.rank else "fp32"
-    most = recipe.micro_tokens or (SMALL_MICRO_TOKENS if (doctor.memory() or SMALL_MEMORY) < SMALL_MEMORY else MICRO_TOKENS[precision])
+    most = recipe.micro_tokens or (SMALL_MICRO_TOKENS if doctor.small() else MICRO_TOKENS[precision])
     found = families(encoded, max(most, FAMILY_TOKENS))
     packed = [pack([encoded[row] for row in some], begin) for some, begin in found]
     lengths = [len(ids) for ids, *_ in packed]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -285,3 +286,26 @@ def test_a_machine_with_little_memory_gets_smaller_batches(tiny, monkeypatch):
         monkeypatch.setattr(tuning.doctor, "memory", lambda gigabytes=gigabytes: gigabytes)
         tuning.train(tiny, ROWS[:4], Recipe(epochs=1, rank=2, step_tokens=300, seed=len(seen)))
         assert seen[-1] == said
+
+
+def test_the_memory_of_a_machine_is_the_least_of_its_limits(monkeypatch, tmp_path):
+    limits = [tmp_path / "new", tmp_path / "old", tmp_path / "absent"]
+    limits[0].write_text("max\n"), limits[1].write_text("9223372036854771712\n")
+    monkeypatch.setattr(tuning.doctor, "LIMITS", limits)
+    monkeypatch.delenv("MEM_LIMIT", raising=False)
+    whole = tuning.doctor.memory()
+    assert whole == psutil.virtual_memory().total / 1e9
+    limits[1].write_text("1900000000\n")
+    assert tuning.doctor.memory() == min(1.9, whole) and tuning.doctor.small()
+    monkeypatch.setenv("MEM_LIMIT", "1800000000")
+    assert tuning.doctor.memory() == min(1.8, whole)
+
+
+def test_a_small_machine_gives_memory_back(monkeypatch):
+    done = []
+    monkeypatch.setattr(llm.ctypes, "CDLL", lambda name: type("Library", (), {"mallopt": lambda self, *option: done.append(option)})())
+    monkeypatch.setattr(llm.sys, "platform", "linux")
+    for gigabytes in (2.0, 16.0, None):
+        monkeypatch.setattr(tuning.doctor, "memory", lambda gigabytes=gigabytes: gigabytes)
+        llm._give_back_memory()
+    assert len(done) == 1 and done[0][0] == -3
