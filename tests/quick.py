@@ -14,6 +14,7 @@ from helpers import doctor, llm
 MEMORY_EACH = 3  # GB; a process and the kernel of its notebook hold 2
 
 
+@pytest.hookimpl(tryfirst=True)  # before the one of xdist itself
 def pytest_xdist_auto_num_workers(config):
     """How many processes: two where cores and memory allow. Each gets its share of the cores."""
     workers = min(2, doctor.cores(), int((doctor.memory() or 0) // MEMORY_EACH))
