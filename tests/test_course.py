@@ -429,3 +429,11 @@ def test_lab_opens_the_first_notebook_behind_a_token(tmp_path):
     finally:
         server.kill()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs the suite")
+def test_processes_that_share_the_suite_share_the_cores():
+    """More threads than cores wait for each other: the suite then takes several times as long."""
+    from helpers import doctor
+
+    assert int(os.environ["OMP_NUM_THREADS"]) * int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= doctor.cores()
