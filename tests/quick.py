@@ -33,5 +33,7 @@ def pytest_runtest_setup(item):
     if item.path.suffix == ".ipynb":  # nbval starts the kernel when the first cell of a notebook is set up
         whole = item.path.parent.name != "labs" and llm.choose_precision() != "fp32"
         os.environ.update(COURSE_QUICK=str(int(not whole)), COURSE_STRICT=str(int(whole)))
+        if not whole:
+            item.options["check"] = False  # what a cell shows hangs on the number of questions
     else:
         os.environ.update(COURSE_QUICK="0", COURSE_STRICT="1")
