@@ -30,9 +30,9 @@ class Adapter:
 def folder():
     """Where adapters trained on this machine are kept: beside the weights, or in your data folder where that cache is shared and read-only.
 
-    So are those of the test suite, which it trains for a quarter of the way (COURSE_QUICK=1).
+    Those of a quick run, trained for a quarter of the way, go into the data folder too, where no later run takes them for whole.
     """
-    beside = os.access(weights.cache_folder(), os.W_OK) and os.environ.get("COURSE_QUICK") != "1"
+    beside = os.access(weights.cache_folder(), os.W_OK) and not results.quick()
     return (weights.cache_folder() if beside else results.data_folder()) / "adapters"
 
 

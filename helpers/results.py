@@ -52,6 +52,11 @@ def full_size():
     return os.environ.get("COURSE_SIZE") == "full"
 
 
+def quick():
+    """Whether this run only has to show that everything works ($COURSE_QUICK is 1), on a quarter of a live run's questions and training steps: the test suite's."""
+    return os.environ.get("COURSE_QUICK") == "1"
+
+
 def record(experiment, arm, metric, estimate, *, group="all", n=None, unit="fraction", claims=()):
     """Write one measurement and return its line, a dictionary as data/schemas/result.schema.json has it.
 

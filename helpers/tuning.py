@@ -268,7 +268,7 @@ def _fit(llm, model, encoded, held, recipe, work):
     packed = [pack([encoded[row] for row in some], begin) for some, begin in found]
     lengths = [len(ids) for ids, *_ in packed]
     batches = micro_batches(lengths, most, recipe.epochs, recipe.seed)
-    if os.environ.get("COURSE_QUICK") == "1":  # as in world.sized
+    if results.quick():
         batches = batches[:math.ceil(len(batches) / 4)]
     together = max(1, round(recipe.step_tokens / most / _world()))  # micro-batches per step
     batches = _share(batches, together)

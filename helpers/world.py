@@ -5,13 +5,12 @@ import datetime
 import functools
 import hashlib
 import json
-import os
 import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from helpers import COURSE, CourseError, metrics
+from helpers import COURSE, CourseError, metrics, results
 
 GROUPS = (
     "stable_tuned", "stable_unseen", "changed", "reversed", "two_document", "aggregate", "rule", "unanswerable", "staff_only",
@@ -126,13 +125,12 @@ def one_per_fact(questions):
 def sized(questions, facts=36):
     """What an experiment asks: in the full size ($COURSE_SIZE is "full") all the questions, else one phrasing of each of some facts.
 
-    facts: how many at most, drawn with a fixed seed, from each group in proportion. File order is kept. COURSE_QUICK=1, which the test
-    suite sets, takes a quarter of them: enough to see that everything runs.
+    facts: how many at most, drawn with a fixed seed, from each group in proportion. File order is kept. A quick run takes a quarter of them.
     """
-    if os.environ.get("COURSE_QUICK") == "1":
-        facts = min(facts, max(6, facts // 4))
-    if os.environ.get("COURSE_SIZE", "live") == "full":
+    if results.full_size():
         return list(questions)
+    if results.quick():
+        facts = min(facts, max(6, facts // 4))
     groups = defaultdict(list)
     for question in one_per_fact(questions):
         groups[question.group].append(question)

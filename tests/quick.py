@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from helpers import doctor, llm
+from helpers import doctor, llm, results
 
 MEMORY_EACH = 3  # GB; a process and the kernel of its notebook hold 2
 
@@ -25,7 +25,7 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_configure(config):
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # predictions and results of notebooks that run at the same time are kept apart
-        os.environ["COURSE_DATA"] = os.path.join(os.environ["COURSE_DATA"], worker)
+        os.environ["COURSE_DATA"] = str(results.data_folder() / worker)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -34,6 +34,6 @@ def pytest_runtest_setup(item):
         whole = item.path.parent.name != "labs" and llm.choose_precision() != "fp32"
         os.environ.update(COURSE_QUICK=str(int(not whole)), COURSE_STRICT=str(int(whole)))
         if not whole:
-            item.options["check"] = False  # what a cell shows hangs on the number of questions
+            item.options["check"] = False  # what a cell shows depends on the number of questions
     else:
         os.environ.update(COURSE_QUICK="0", COURSE_STRICT="1")

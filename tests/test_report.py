@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from helpers import CourseError, claims, doors, evidence, ledger, pages, quantities, report, results, weights, world
+from helpers import CourseError, claims, doors, evidence, ledger, lessons, pages, quantities, report, results, weights, world
 
 COURSE = Path(__file__).resolve().parent.parent
 LESSON_4 = COURSE / "notebooks" / "04_decision_factors.ipynb"
@@ -124,6 +124,7 @@ def test_lines_of_markdown():
         "**[a](labs/a.ipynb#x)**, [b](b.ipynb), [c](https://arxiv.org/abs/1?a=1&b=*c*)": (
             '<strong><a href="a.ipynb">a</a></strong>, b, [c](https://arxiv.org/abs/1?a=1&amp;b=<em>c</em>)'),
         "[c](https://arxiv.org/abs/2312.05934)": '<a href="https://arxiv.org/abs/2312.05934">c</a>',
+        f"at {lessons.DOLLAR}50": "at $50",
         "already &lt;escaped&gt; & <not>": "already &lt;escaped&gt; &amp; &lt;not&gt;",
     }.items():
         assert pages.inline(text, links) == said

@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from helpers import COURSE, CourseError, lessons, results, stats
+from helpers import COURSE, CourseError, adapters, lessons, results, stats
 
 SCHEMA = json.loads((COURSE / "data" / "schemas" / "result.schema.json").read_text())
 
@@ -108,3 +108,20 @@ def test_a_checkpoint_explains_to_a_learner_and_raises_under_test(monkeypatch):
     monkeypatch.setenv("COURSE_STRICT", "1")
     with pytest.raises(AssertionError, match="A slower machine may differ"):
         lessons.check(False, "It holds.", "A slower machine may differ.")
+
+
+def test_money_is_shown_so_that_no_two_dollar_signs_pair(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    lessons.say("from $1.02 to $2.82, about 5 *dollars*")
+    assert "$" not in shown[0].data and shown[0].data.replace(lessons.DOLLAR, "$") == "from $1.02 to $2.82, about 5 *dollars*"
+
+
+def test_an_adapter_trained_for_a_quarter_of_the_way_stays_out_of_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setenv("COURSE_QUICK", "1")
+    assert adapters.folder() == tmp_path / "adapters"
+    monkeypatch.setenv("COURSE_QUICK", "0")
+    assert adapters.folder().is_relative_to(tmp_path / "cache")
