@@ -205,20 +205,24 @@ def train(llm, rows, recipe=Recipe(), development=(), folder=None, start=None):
 def ready(llm, name, rows, recipe, development=()):
     """The long-trained adapter `name`: the one that ships with the course, where this very training made it.
 
-    For another base model ($COURSE_MODEL) it is trained now, after saying how long that takes. In the full size it is always trained (or taken
-    from an earlier full-size run), with the run's seed; that of seed 0 is then the one that ships.
+    For another base model ($COURSE_MODEL) it is trained now, after saying how long that takes. In the full size it is trained with the run's
+    seed unless that is the one that ships; what seed 0 gives, ships. To have it trained again, take its folder in data/reference/adapters away.
     Raises CourseError where the shipped one was made on this base from other rows or by another recipe.
     """
-    if results.full_size():
-        adapter = train(llm, rows, replace(recipe, seed=results.seed()), development)
-        return adapters.ship(adapter, name) if results.seed() == 0 else adapter
+    full = results.full_size()
+    recipe = replace(recipe, seed=results.seed()) if full else recipe
+    key = adapters.place(llm, rows, recipe).name
     try:
         shipped = adapters.load(adapters.SHIPPED / name)
     except CourseError:
         shipped = None
-    if shipped and shipped.report["base"] == adapters.base_key():
-        adapters.check_made_from(shipped, adapters.place(llm, rows, recipe).name)
+    if shipped and shipped.report["key"] == key:
         return shipped
+    if full:
+        adapter = train(llm, rows, recipe, development)
+        return adapters.ship(adapter, name) if results.seed() == 0 else adapter
+    if shipped and shipped.report["base"] == adapters.base_key():
+        adapters.check_made_from(shipped, key)
     tokens = recipe.epochs * sum(len(ids) for ids, _ in encode_rows(llm, rows))
     rate = 600 if llm.precision == "bf16" else 250  # tokens per second on two cores; a larger model takes longer in proportion
     say(f"No adapter \"{name}\" ships for this base model, so it is trained now: about {math.ceil(tokens / rate / 60)} minutes for a model of this size.")

@@ -226,6 +226,22 @@ def test_an_adapter_made_from_other_rows_is_refused(tiny, tmp_path, monkeypatch)
         tuning.ready(tiny, "named", ROWS[:-1], QUICK)
 
 
+def test_a_full_size_run_trains_what_does_not_ship_and_ships_seed_0(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapters, "SHIPPED", tmp_path / "shipped")
+    (tmp_path / "shipped").mkdir()
+    monkeypatch.setenv("COURSE_SIZE", "full")
+    first = tuning.ready(tiny, "named", ROWS, QUICK)
+    with monkeypatch.context() as nothing_can_be_trained:
+        nothing_can_be_trained.setattr(tuning, "_fit", None)
+        assert tuning.ready(tiny, "named", ROWS, QUICK) == first and first.folder.parent == tmp_path / "shipped"
+    monkeypatch.setenv("COURSE_SEED", "1")
+    second = tuning.ready(tiny, "named", ROWS, QUICK)
+    assert second.report["key"] != first.report["key"] and adapters.load(tmp_path / "shipped" / "named") == first
+    monkeypatch.setenv("COURSE_SEED", "0")
+    assert tuning.ready(tiny, "named", ROWS[:-1], QUICK).report["rows"] == len(ROWS) - 1  # other rows: trained, and shipped instead
+    assert adapters.load(tmp_path / "shipped" / "named").report["rows"] == len(ROWS) - 1
+
+
 def test_an_adapter_carries_no_path_of_this_machine(tiny):
     adapter = tuning.train(tiny, ROWS, QUICK)
     for path in adapter.folder.glob("*.json"):
