@@ -13,7 +13,7 @@ from helpers import CourseError, evidence
 APPROACHES = {(False, False): "prompt", (True, False): "rag", (False, True): "finetune", (True, True): "hybrid"}  # (look up, train)
 NAMES = {"prompt": "a prompt alone", "rag": "retrieval (RAG)", "finetune": "fine-tuning", "hybrid": "the hybrid: a tuned model that looks things up"}
 MONTHLY = 1  # updates a month that we let a tuned model follow: our choice, whatever claim K1 comes out at
-ROWS = {"facts": 500, "manner": 100, "skill": 25, "reading": 100}  # about the fewest training rows with which the course measured a gain
+ROWS = {"facts": 500, "manner": 100, "skill": 25, "reading": 800}  # about the fewest training rows with which an arm of the course stood above its prompt
 YES_NO = {  # what a situation may ask for → how its yes and its no read
     "facts": ("it answers from documents", "it answered from no documents"),
     "manner": ("it keeps a house style", "it kept no house style"),
@@ -112,10 +112,10 @@ TRAIN = (
          "tune.headlines new_wording facts contains", "facts taught that are right in a new wording"),
     Rule(lambda s, k: s.manner and s.examples >= ROWS["manner"] and k.gain(STYLE), "training teaches a manner better than examples in the prompt",
          STYLE, "rules of style kept, tuned minus few-shot"),
-    Rule(lambda s, k: s.skill and s.examples >= ROWS["skill"] and k.gain(TASK), "training teaches a task better than a policy and examples in the prompt",
+    Rule(lambda s, k: s.skill and s.examples >= ROWS["skill"] and k.gain(TASK), "training teaches a task better than the nearest examples in the prompt",
          TASK, "fields right, tuned minus few-shot with retrieval"),
     Rule(lambda s, k: s.facts and k.looks_up and s.demanding and s.examples >= ROWS["reading"] and k.gain(READING), "a model tuned to read makes more of the same passages",
-         READING, "right about new subjects with passages, tuned to read minus few-shot"),
+         READING, "right about new subjects with passages, tuned to read on all rows of the course minus few-shot"),
 )
 NEITHER = (
     Rule(lambda s, k: not (k.looks_up or k.trains), "too few training rows, or no gain over examples in the prompt was shown: put examples into the prompt",
@@ -130,11 +130,12 @@ CHECKS = (
          "rag.citations retrieved all precision", "citations right, of a model not tuned to cite"),
     Rule(lambda s, k: s.citations and k.trains, "Is the source shown the right one? Follow twenty of its citations by hand",
          "hybrid.citations desk_retrieved all precision", "citations right, of a model tuned to read and cite"),
-    Rule(lambda s, k: s.demanding and k.looks_up and not k.gain(READING), "Would a model tuned to read do better?",
-         READING, "right about new subjects, tuned to read minus few-shot"),
+    Rule(lambda s, k: s.demanding and k.looks_up and not (s.examples >= ROWS["reading"] and k.gain(READING)),
+         "Would a model tuned to read do better? Ours, with each row read once, passed few-shot only after hundreds of rows, and was best with thousands",
+         READING, "right about new subjects, tuned to read on all rows of the course minus few-shot"),
     Rule(lambda s, k: s.skill, "Would a plain classifier do, trained on the same rows?", "tune.triage tuned_over_classic all macro_f1", "macro-F1, tuned minus classifier"),
     Rule(lambda s, k: k.trains, "What does the training cost elsewhere? Ask the tuned model what it knew before",
-         "tune.headlines triage_over_base forgetting general_accuracy", "common knowledge after one such training, minus before"),
+         "tune.headlines triage_over_base forgetting general_accuracy", "common knowledge after a training to sort messages, minus before"),
     Rule(lambda s, k: s.erasable and k.looks_up, "Is access checked before the search?", "rag.access open all leaked", "staff secrets that an index without checks gave away"),
     Rule(lambda s, k: s.erasable and k.trains, "Is every secret out of the training rows?", "tune.canary repeats_1_versus_repeats_0 all exposure", "bits by which one repeat shows"),
     Rule(lambda s, k: s.quick, "Clock it on your own machine, and merge the adapter into the weights", "tune.latency tuned_per_retrieved all ms_p50", "tuned reply per reply with retrieval"),

@@ -42,14 +42,17 @@ def name_of(line):
 
 
 def entries(gathered):
-    """A row of Markdown per claim: claim, verdict by the reference run, by this machine alone, deciding figure, where, limit. gathered: see gather."""
+    """A row of Markdown per claim: claim, verdict by the reference run, by this machine alone, deciding figure with its number of seeds, where, limit.
+
+    gathered: see gather.
+    """
     rows = []
     for i, claim in claims.load_claims().items():
         word, test = claims.verdict(claim, gathered["reference"]), deciding(claim, gathered["reference"])
         line = test and evidence.joined([r for r in gathered["reference"] if name_of(r) == split(test)[0]])
         said = f"**{word}**" + (f": {claim.condition}" if word == "holds with a condition" else "") + (f" (rule changed on {claim.dated})" if changed(claim) else "")
         where = evidence.page(claim.notebook)
-        rows.append((f"{i} · {claim.claim}", said, claims.verdict(claim, gathered["run"]), f"{claims.in_words(test)}: {evidence.figure(line)}" if test else "–",
+        rows.append((f"{i} · {claim.claim}", said, claims.verdict(claim, gathered["run"]), f"{claims.in_words(test)}: {evidence.figure(line)}; seeds: {line['seeds']}" if test else "–",
                      f"[{claim.notebook}]({where})" if where else claim.notebook, claim.limit))
     return rows
 

@@ -1,4 +1,4 @@
-"""How each adapter of the course is trained. Everything here was chosen on development rows; the seed was fixed before the first run."""
+"""How each adapter of the course is trained. Everything here was chosen on development rows; the seed was fixed before the first run. (Before DESK's rows took their last form, small live runs on test questions had been seen.)"""
 
 from helpers.tuning import Recipe
 

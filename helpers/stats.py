@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 
+SIGNS = 6  # facts that must differ before an exact two-sided test of signs can reach 5%: 2 · 0.5⁶ = 3%
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean with its 95% interval. `n` counts facts."""
@@ -49,24 +52,35 @@ def difference_interval(first, second, facts, draws=2000, seed=0):
     """Mean of `first` − `second`, paired by question, with its 95% bootstrap interval by fact. Returns an Estimate.
 
     Where all facts differ alike, resampling shows no spread; the interval then allows for the share of other facts that n could
-    have missed. Source: Efron and Tibshirani 1993; Hanley and Lippman-Hand 1983.
+    have missed. Resampling also leaves out 0 too soon where few facts differ: where fewer than six do, no exact test of signs can
+    tell the two apart at the 5% level, so the interval then reaches 0. Source: Efron and Tibshirani 1993; Hanley and Lippman-Hand 1983; Fisher 1935.
     """
     means = fact_means(np.asarray(first, float) - np.asarray(second, float), facts)
     low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
-    if not np.ptp(means):  # no fact differs from another: what so few facts could have missed
-        missed = 1 - 0.025 ** (1 / len(means))
-        low, high = max(-1, low - missed), min(1, high + missed)
+    if not np.ptp(means):
+        low, high = _missed(low, high, len(means))
+    if np.count_nonzero(means) < SIGNS:
+        low, high = min(low, 0.0), max(high, 0.0)
     return Estimate(float(means.mean()), float(low), float(high), len(means))
 
 
 def unpaired_difference_interval(first, first_facts, second, second_facts, draws=2000, seed=0):
     """Mean of `first` − mean of `second`, scores of different questions, with its 95% bootstrap interval by fact. Returns an Estimate.
 
-    Facts are drawn anew in each of the two groups. Source: Efron and Tibshirani 1993, the two-sample problem.
+    Facts are drawn anew in each of the two groups; where neither shows any spread, see difference_interval, with the smaller n.
+    Source: Efron and Tibshirani 1993, the two-sample problem.
     """
     a, b = fact_means(first, first_facts), fact_means(second, second_facts)
     low, high = np.percentile(_resampled_means(a, draws, seed) - _resampled_means(b, draws, seed + 1), [2.5, 97.5])
+    if not (np.ptp(a) or np.ptp(b)):
+        low, high = _missed(low, high, min(len(a), len(b)))
     return Estimate(float(a.mean() - b.mean()), float(low), float(high), len(a) + len(b))
+
+
+def _missed(low, high, n):
+    """An interval of no spread, widened by the share of facts unlike these that n facts miss one time in forty."""
+    missed = 1 - 0.025 ** (1 / n)
+    return min(low, max(-1, low - missed)), max(high, min(1, high + missed))
 
 
 def macro_f1_interval(predicted, gold, draws=2000, seed=0):

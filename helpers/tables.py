@@ -112,7 +112,7 @@ def linked(lines, columns):
 def verdicts(ids):
     """Claims with the verdict that their rule gives: on the reference run where it was measured, and on this small run, which decides nothing.
 
-    The last column is the smallest effect that the full size was planned to tell from none, with its number of facts.
+    The last column is the smallest effect that the full size was planned to tell from none, with the number of facts planned.
     """
     from helpers import claims, results
 
@@ -122,7 +122,7 @@ def verdicts(ids):
     power = lambda claim: (f"{sizes.get(claim.unit, lambda effect: f'{effect:.1f} {claim.unit}')(claim.smallest_effect)} (n = {claim.planned_n})"
                            if claim.smallest_effect else "–")
     _show([(f"{i} · {known[i].claim}", said(known[i], reference), said(known[i], run), power(known[i])) for i in ids],
-          ["claim", "verdict (reference run, full size)", "what this small run alone would say", "smallest effect the full size can show"])
+          ["claim", "verdict (reference run, full size)", "what this small run alone would say", "smallest effect the full size was planned to show"])
 
 
 def bills(trained):

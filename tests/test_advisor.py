@@ -55,7 +55,7 @@ def test_a_gain_that_was_not_shown_is_no_reason():
     style = Situation(manner=True, examples=100)
     for ends in ((-0.1, 0.1), (-0.3, -0.1), None):
         assert recommend(style, measured(style=ends)).approach == "prompt"
-    reader = Situation(facts=True, demanding=True, examples=500)
+    reader = Situation(facts=True, demanding=True, examples=800)
     assert [recommend(reader, measured(reading=ends)).approach for ends in ((0.1, 0.2), (-0.1, 0.2), None)] == ["hybrid", "rag", "rag"]
     known = Situation(facts=True, **CLOSED)
     assert [recommend(known, measured(reciting=ends)).approach for ends in ((0.1, 0.2), (-0.1, 0.2), None)] == ["finetune", "rag", "rag"]
@@ -121,7 +121,7 @@ def test_citations_erasure_and_new_subjects_never_move_it_away_from_retrieval(kn
 def test_more_examples_never_take_training_away_where_nothing_is_looked_up():
     for situation in grid():
         if not situation.facts and not situation.citations:
-            steps = [decided(dataclasses.replace(situation, examples=n), ALL) for n in (0, 25, 100, 500, 10**5)]
+            steps = [decided(dataclasses.replace(situation, examples=n), ALL) for n in (0, 25, 100, 500, 800, 10**5)]
             assert steps == sorted(steps, key=lambda step: TRAINS.get(step, False)), situation
 
 

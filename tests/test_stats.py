@@ -60,6 +60,21 @@ def test_the_paired_difference_uses_the_pairing():
     assert 0.04 < paired.low < 0.05 < paired.high < 0.06
 
 
+def test_a_difference_that_few_facts_carry_is_not_told_from_none():
+    for differ in range(1, 12):
+        first = [1] * differ + [0] * (40 - differ)
+        few = stats.difference_interval(first, [0] * 40, range(40))
+        assert few.value == pytest.approx(differ / 40)
+        assert (few.low > 0) == (stats.mcnemar(first, [0] * 40) < 0.05) == (differ >= stats.SIGNS)
+        turned = stats.difference_interval([0] * 40, first, range(40))
+        assert (turned.high < 0) == (differ >= stats.SIGNS)
+
+
+def test_two_groups_without_spread_still_have_an_interval():
+    none = stats.unpaired_difference_interval([0] * 10, range(10), [0] * 40, range(40))
+    assert none.value == 0 and none.low == -none.high and none.high == pytest.approx(1 - 0.025 ** 0.1)
+
+
 def test_mcnemar_by_hand():
     first, second = [1] * 8 + [0] * 2 + [1] * 5, [0] * 8 + [1] * 2 + [1] * 5
     # 8 against 2 discordant pairs: 2 · P(X ≤ 2), X ~ Binomial(10, ½) = 2 · 56/1024
