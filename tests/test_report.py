@@ -102,7 +102,7 @@ def test_links_lead_to_the_notebook_beside_it_or_to_the_course(made):
     where, names = doors.address(), {path.name for path in doors.notebooks()}
     links = {link["href"] for link in Page(made()).all("a")}
     public = f"https://github.com/{where['repository']}/blob/{where['tag']}/notebooks/"
-    assert "updating_weights.ipynb" in links and public + "04_decision_factors.ipynb" in links and public + "labs/citations.ipynb" in links
+    assert "updating_weights.ipynb" in links and public + "04_decision_factors.ipynb" in links and public + "labs/desk_citations.ipynb" in links
     assert all(link == "updating_weights.ipynb" or link.startswith(public) and link.rpartition("/")[2] in names for link in links)
 
 
