@@ -1,7 +1,6 @@
 """The language model: load it, let it write for many prompts at once, let it score options."""
 
 import contextlib
-import copy
 import ctypes
 import functools
 import hashlib
@@ -150,7 +149,7 @@ def generate(llm, prompts, max_new_tokens=32):
         shared = []
     with torch.inference_mode():
         cache = _read(llm, shared) if shared else None
-        for batch in _batches(order, lambda prompt: len(encoded[prompt]) + max_new_tokens):
+        for batch in _batches(order, lambda prompt: len(encoded[prompt]) - len(shared) + max_new_tokens):
             rest = [encoded[prompt][len(shared):] for prompt in batch]
             fresh = dict(zip(batch, _continue(llm, shared, cache, rest, max_new_tokens)))
             kept.add(fresh)
@@ -265,13 +264,31 @@ def _continue(llm, shared, cache, rows, max_new_tokens):
 
     ids, mask = _pad_left(llm, rows)
     if shared:
-        cache = copy.deepcopy(cache)
-        cache.batch_repeat_interleave(len(rows))
         ids = torch.cat([torch.tensor([shared], device=llm.device).expand(len(rows), -1), ids], 1)
         mask = torch.cat([torch.ones(len(rows), len(shared), dtype=mask.dtype, device=llm.device), mask], 1)
     out = llm.model.generate(
-        ids, attention_mask=mask, past_key_values=cache if shared else None, max_new_tokens=max_new_tokens,
+        ids, attention_mask=mask, past_key_values=_behind(cache) if shared else None, max_new_tokens=max_new_tokens,
         do_sample=False, pad_token_id=llm.tokenizer.pad_token_id,
     )
     texts = llm.tokenizer.batch_decode(out[:, ids.shape[1]:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return [text.strip() for text in texts]
+
+
+def _behind(cache):
+    """A cache for rows that all go on behind what `cache` holds: that beginning is kept once, not once for each row, so that more rows fit into a batch."""
+    import torch
+    from transformers.cache_utils import Cache, DynamicLayer
+
+    class Behind(DynamicLayer):
+        def __init__(self, begun):
+            super().__init__()
+            self.begun = begun
+
+        def get_seq_length(self):
+            return self.begun.get_seq_length() + super().get_seq_length()
+
+        def update(self, keys, values, *args, **kwargs):
+            own = super().update(keys, values)
+            return tuple(torch.cat([start.expand(len(keys), -1, -1, -1), rest], -2) for start, rest in zip((self.begun.keys, self.begun.values), own))
+
+    return Cache(layers=[Behind(layer) for layer in cache.layers])
