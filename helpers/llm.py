@@ -17,7 +17,7 @@ from typing import Any
 from helpers import CourseError, doctor, replies, weights
 
 PROMPT_LIMIT = 2048  # tokens; reading a longer prompt would not fit the memory of the smallest machines
-BATCH_TOKENS = 3072  # tokens (prompts and answers together) that a batch may hold: bounds memory
+BATCH_TOKENS = 2560  # tokens (prompts and answers together, a shared beginning left out) that a batch may hold: bounds memory
 SHARED_PREFIX = 16  # tokens; a shorter common beginning is not worth a cache
 
 
