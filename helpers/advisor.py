@@ -131,7 +131,7 @@ CHECKS = (
     Rule(lambda s, k: s.citations and k.trains, "Is the source shown the right one? Follow twenty of its citations by hand",
          "hybrid.citations desk_retrieved all precision", "citations right, of a model tuned to read and cite"),
     Rule(lambda s, k: s.demanding and k.looks_up and not (s.examples >= ROWS["reading"] and k.gain(READING)),
-         "Would a model tuned to read do better? Ours, with each row read once, passed few-shot only after hundreds of rows, and was best with thousands",
+         "Would a model tuned to read do better? Ours, with each row read once, needed hundreds of rows to come level with few-shot, and was best with thousands",
          READING, "right about new subjects, tuned to read on all rows of the course minus few-shot"),
     Rule(lambda s, k: s.skill, "Would a plain classifier do, trained on the same rows?", "tune.triage tuned_over_classic all macro_f1", "macro-F1, tuned minus classifier"),
     Rule(lambda s, k: k.trains, "What does the training cost elsewhere? Ask the tuned model what it knew before",
