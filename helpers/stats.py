@@ -38,7 +38,7 @@ def mean_interval(scores, facts, draws=2000, seed=0):
     """
     means = fact_means(scores, facts)
     right, wrong = means.sum(), len(means) - means.sum()
-    if min(right, wrong) < 5 or not np.ptp(means):
+    if min(right, wrong) < 5 or _flat(means):
         from scipy.stats import beta
 
         low = beta.ppf(0.025, right, wrong + 1) if right > 0 else 0
@@ -57,7 +57,7 @@ def difference_interval(first, second, facts, draws=2000, seed=0):
     """
     means = fact_means(np.asarray(first, float) - np.asarray(second, float), facts)
     low, high = np.percentile(_resampled_means(means, draws, seed), [2.5, 97.5])
-    if not np.ptp(means):
+    if _flat(means):
         low, high = _missed(low, high, len(means))
     if np.count_nonzero(means) < SIGNS:
         low, high = min(low, 0.0), max(high, 0.0)
@@ -67,14 +67,25 @@ def difference_interval(first, second, facts, draws=2000, seed=0):
 def unpaired_difference_interval(first, first_facts, second, second_facts, draws=2000, seed=0):
     """Mean of `first` − mean of `second`, scores of different questions, with its 95% bootstrap interval by fact. Returns an Estimate.
 
-    Facts are drawn anew in each of the two groups; where neither shows any spread, see difference_interval, with the smaller n.
-    Source: Efron and Tibshirani 1993, the two-sample problem.
+    Facts are drawn anew in each of the two groups. A group whose facts are all alike shows no spread; its own interval is then that
+    of difference_interval, and the two groups' intervals are combined. Source: Efron and Tibshirani 1993, the two-sample problem;
+    Newcombe 1998, method 10, for the combining.
     """
-    a, b = fact_means(first, first_facts), fact_means(second, second_facts)
-    low, high = np.percentile(_resampled_means(a, draws, seed) - _resampled_means(b, draws, seed + 1), [2.5, 97.5])
-    if not (np.ptp(a) or np.ptp(b)):
-        low, high = _missed(low, high, min(len(a), len(b)))
-    return Estimate(float(a.mean() - b.mean()), float(low), float(high), len(a) + len(b))
+    groups = fact_means(first, first_facts), fact_means(second, second_facts)
+    drawn = [_resampled_means(means, draws, seed + n) for n, means in enumerate(groups)]
+    value = groups[0].mean() - groups[1].mean()
+    low, high = np.percentile(drawn[0] - drawn[1], [2.5, 97.5])
+    if any(map(_flat, groups)):
+        ends = [np.percentile(some, [2.5, 97.5]) for some in drawn]
+        ends = [_missed(*pair, len(means)) if _flat(means) else pair for pair, means in zip(ends, groups)]
+        (down, up), (other_down, other_up) = ((means.mean() - pair[0], pair[1] - means.mean()) for pair, means in zip(ends, groups))
+        low, high = value - np.hypot(down, other_up), value + np.hypot(up, other_down)
+    return Estimate(float(value), float(low), float(high), sum(map(len, groups)))
+
+
+def _flat(means):
+    """Whether all facts are alike, but for rounding."""
+    return np.ptp(means) < 1e-9
 
 
 def _missed(low, high, n):
@@ -89,7 +100,7 @@ def macro_f1_interval(predicted, gold, draws=2000, seed=0):
     Where all resamples agree (everything right, or everything wrong) the interval is that of a share of 0 or 1 over as many items.
     """
     scores = _macro_f1s(predicted, gold, draws, seed)
-    if np.ptp(scores) == 0:
+    if _flat(scores):
         wrong = mean_interval(np.zeros(len(gold)), range(len(gold)))
         return Estimate(float(scores[0]), max(0.0, scores[0] - wrong.high), min(1.0, scores[0] + wrong.high), len(gold))
     return Estimate(float(scores[0]), *map(float, np.percentile(scores[1:], [2.5, 97.5])), len(gold))

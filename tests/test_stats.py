@@ -72,7 +72,19 @@ def test_a_difference_that_few_facts_carry_is_not_told_from_none():
 
 def test_two_groups_without_spread_still_have_an_interval():
     none = stats.unpaired_difference_interval([0] * 10, range(10), [0] * 40, range(40))
-    assert none.value == 0 and none.low == -none.high and none.high == pytest.approx(1 - 0.025 ** 0.1)
+    assert none.value == 0 and none.low == -none.high and none.high == pytest.approx(np.hypot(1 - 0.025 ** 0.1, 1 - 0.025 ** (1 / 40)))
+
+
+def test_one_group_without_spread_is_not_taken_for_certain():
+    flat = stats.unpaired_difference_interval([0, 1] * 20, range(40), [0] * 6, range(6))
+    assert flat.value == 0.5 and 0 < flat.low < 0.1  # six facts that agree leave almost half of the others open
+    turned = stats.unpaired_difference_interval([0] * 6, range(6), [0, 1] * 20, range(40))
+    assert (turned.value, turned.low, turned.high) == pytest.approx((-0.5, -flat.high, -flat.low), abs=0.02)
+
+
+def test_scores_that_differ_only_by_rounding_have_an_interval():
+    same = stats.mean_interval([0.1 + 0.2, 0.3] * 10, range(20))
+    assert same.low < 0.25 < 0.35 < same.high
 
 
 def test_mcnemar_by_hand():
