@@ -83,11 +83,13 @@ def beside_reference(line):
     if results.full_size() or not seeds:
         return ""
     low, high = min(one["low"] for one in seeds), max(one["high"] for one in seeds)
-    if low <= line["value"] <= high:
-        return ""
-    number = (lambda value: f"{value:.0%}") if line["unit"] == "fraction" else (lambda value: f"{100 * value:+.0f} points") \
-        if line["unit"] == "difference" else (lambda value: f"{value:.3g}")
-    return f" The reference run, at full size, has {number(low)} to {number(high)}: trust that more than this small run."
+    return "" if low <= line["value"] <= high else f" The reference run, at full size, has {span(low, high, line['unit'])}: trust that more than this small run."
+
+
+def span(low, high, unit):
+    """A range as text: "18% to 46%"."""
+    number = (lambda value: f"{value:.0%}") if unit == "fraction" else (lambda value: f"{100 * value:+.0f} points") if unit == "difference" else (lambda value: f"{value:.3g}")
+    return f"{number(low)} to {number(high)}"
 
 
 def check(holds, relied_on, otherwise):

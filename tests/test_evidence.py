@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from helpers import CourseError, claims, evidence, ledger, results, weights, world
+from helpers import COURSE, CourseError, claims, doors, evidence, ledger, lessons, results, weights, world
 
 LINE = {"notebook": "01_rag_basics", "experiment": "rag.update", "arm": "new", "group": "all", "metric": "contains", "value": 0.4, "low": 0.3, "high": 0.5,
         "n": 57, "unit": "fraction", "seed": 0, "claims": [], "source": "run", "size": "live", "model": weights.model_name(), "precision": "fp32",
@@ -195,3 +196,31 @@ def test_a_verdict_is_recorded_as_its_word(tmp_path, monkeypatch):
     with pytest.raises(CourseError, match="verdict of R1 is 'maybe'"):
         results.record_verdict("R1", "maybe")
     results.set_notebook(None)
+
+
+PAGES, RECORDS = doors.notebooks(COURSE), results.lines("reference")
+
+
+def printed(path):
+    """What the stored outputs of a page say, as Markdown."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(out["data"]["text/markdown"]) for cell in cells for out in cell.get("outputs", ()) if "text/markdown" in out.get("data", ()))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_verdicts_that_a_page_shows_are_those_of_the_stored_records(path):
+    book = claims.load_claims()
+    for claim, shown in re.findall(r"(?m)^\| ([A-Z]\d+) · [^|]+\| ([^|]+) \|", printed(path)):
+        verdict = claims.verdict(book[claim], RECORDS)
+        assert re.match(rf"\W*{verdict}(?! with)", shown), f"{path.stem} shows {claim} as {shown!r}, now {verdict}: execute the page again (course.py run {path.stem} --save)"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_what_a_page_quotes_of_the_reference_run_is_still_there(path):
+    of = {}
+    for line in RECORDS:
+        if line["notebook"] == path.stem and line["low"] is not None:
+            of.setdefault((line["experiment"], line["arm"], line["group"], line["metric"], line["unit"]), []).append(line)
+    kept = {lessons.span(min(one["low"] for one in some), max(one["high"] for one in some), key[-1]) for key, some in of.items()}
+    quoted = set(re.findall(r"The reference run, at full size, has (.+?): trust", printed(path)))
+    assert quoted <= kept, f"{path.stem} quotes {quoted - kept}: execute the page again (course.py run {path.stem} --save)"
