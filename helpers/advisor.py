@@ -13,7 +13,7 @@ from helpers import CourseError, evidence
 APPROACHES = {(False, False): "prompt", (True, False): "rag", (False, True): "finetune", (True, True): "hybrid"}  # (look up, train)
 NAMES = {"prompt": "a prompt alone", "rag": "retrieval (RAG)", "finetune": "fine-tuning", "hybrid": "the hybrid: a tuned model that looks things up"}
 MONTHLY = 1  # updates a month that we let a tuned model follow: our choice, whatever claim K1 comes out at
-ROWS = {"facts": 500, "manner": 100, "skill": 100, "reading": 800}  # training rows enough: with so many an arm of the course stood above its rival in the prompt, in the first seed
+ROWS = {"facts": 500, "manner": 100, "skill": 100, "reading": 800}  # from so many training rows on it may train: with them an arm of the course stood above its prompt, if not always beyond chance
 YES_NO = {  # what a situation may ask for → how its yes and its no read
     "facts": ("it answers from documents", "it answered from no documents"),
     "manner": ("it keeps a house style", "it kept no house style"),

@@ -79,17 +79,19 @@ def _spaced(unit):
 
 def beside_reference(line):
     """A sentence that sets a live figure beside the reference run's where it lies outside the intervals of all its seeds; else empty."""
+    from helpers import evidence
+
     seeds = [one for one in results.reference_of(line) if one["low"] is not None]
     if results.full_size() or not seeds:
         return ""
-    low, high = min(one["low"] for one in seeds), max(one["high"] for one in seeds)
-    return "" if low <= line["value"] <= high else f" The reference run, at full size, has {span(low, high, line['unit'])}: trust that more than this small run."
+    known = evidence.joined(seeds)
+    return "" if known["low"] <= line["value"] <= known["high"] else f" The reference run, at full size, has {span(known)}: trust that more than this small run."
 
 
-def span(low, high, unit):
-    """A range as text: "18% to 46%"."""
-    number = (lambda value: f"{value:.0%}") if unit == "fraction" else (lambda value: f"{100 * value:+.0f} points") if unit == "difference" else (lambda value: f"{value:.3g}")
-    return f"{number(low)} to {number(high)}"
+def span(line):
+    """The interval of a line as text: "18% to 46%"."""
+    number = {"fraction": lambda value: f"{value:.0%}", "difference": lambda value: f"{100 * value:+.0f} points"}.get(line["unit"], lambda value: f"{value:.3g}")
+    return f"{number(line['low'])} to {number(line['high'])}"
 
 
 def check(holds, relied_on, otherwise):

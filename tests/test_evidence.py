@@ -199,6 +199,7 @@ def test_a_verdict_is_recorded_as_its_word(tmp_path, monkeypatch):
 
 
 PAGES, RECORDS = doors.notebooks(COURSE), results.lines("reference")
+LATE = ("phrasings_and_reversal",)  # executed before its claim had a record, and not since
 
 
 def printed(path):
@@ -209,19 +210,15 @@ def printed(path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_verdicts_that_a_page_shows_are_those_of_the_stored_records(path):
-    """But for a page that was executed before its claim had a record: it says *not measured*."""
     book = claims.load_claims()
     for claim, shown in re.findall(r"(?m)^\| ([A-Z]\d+) · [^|]+\| ([^|]+) \|", printed(path)):
         verdict = claims.verdict(book[claim], RECORDS)
-        assert re.match(rf"\W*{verdict}(?! with)", shown) or shown == "not measured", f"{path.stem} shows {claim} as {shown!r}, now {verdict}: execute the page again (course.py run {path.stem} --save)"
+        assert re.match(rf"\W*{verdict}(?! with)", shown) or (path.stem in LATE and shown == "not measured"), f"{path.stem} shows {claim} as {shown!r}, now {verdict}: execute the page again (course.py run {path.stem} --save)"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_what_a_page_quotes_of_the_reference_run_is_still_there(path):
-    of = {}
-    for line in RECORDS:
-        if line["notebook"] == path.stem and line["low"] is not None:
-            of.setdefault((line["experiment"], line["arm"], line["group"], line["metric"], line["unit"]), []).append(line)
-    kept = {lessons.span(min(one["low"] for one in some), max(one["high"] for one in some), key[-1]) for key, some in of.items()}
+    joined = map(evidence.joined, evidence.load().by_source["reference"].values())
+    kept = {lessons.span(line) for line in joined if line["notebook"] == path.stem and line["low"] is not None}
     quoted = set(re.findall(r"The reference run, at full size, has (.+?): trust", printed(path)))
     assert quoted <= kept, f"{path.stem} quotes {quoted - kept}: execute the page again (course.py run {path.stem} --save)"
